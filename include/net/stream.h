@@ -1,0 +1,104 @@
+/*
+ * stream.h - a TCP connection as the proxy wants it: lent buffer in, gathered bytes out.
+ *
+ * Reading: the bytes of a read stand in the loop's one shared buffer (struct stream_loop) and are
+ * gone when on_read returns; whoever needs them longer copies them. So an idle connection owns no
+ * buffer. Reads stay armed from stream_start on; stream_pause is for back-pressure only.
+ *
+ * Writing: stream_write sends at once what the kernel takes, straight from the caller's memory, and
+ * copies only the rest, which is sent as the socket drains. stream_pending says how much that is:
+ * a relay stops reading its source above STREAM_HIGH_BYTES and goes on at on_drain.
+ *
+ * Closing: stream_close for all cases; on_close comes exactly once, later, never from within a
+ * call, and is where the owner may free the memory. After stream_close no other callback comes.
+ *
+ * TLS will be a second way behind the same calls; nothing above net/ will know.
+ */
+#ifndef NET_STREAM_H
+#define NET_STREAM_H
+
+#include <sys/uio.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "net/addr.h"
+
+#define STREAM_READ_BYTES (64 * 1024)
+#define STREAM_HIGH_BYTES (64 * 1024)
+
+/* One for each uv loop, reached through loop->data: the buffer that reads are lent. */
+struct stream_loop {
+    char read_buffer[STREAM_READ_BYTES];
+};
+
+struct stream;
+
+struct stream_ops {
+    void (*on_connect)(struct stream *stream, int status); /* 0 or UV_E*; clients only */
+    /* data.len 0: the end of the stream (status 0) or a failure (UV_E*) */
+    void (*on_read)(struct stream *stream, struct str data, int status);
+    void (*on_drain)(struct stream *stream);             /* everything written so far is sent */
+    void (*on_error)(struct stream *stream, int status); /* a write failed */
+    void (*on_close)(struct stream *stream);             /* the memory is the owner's again */
+};
+
+struct stream {
+    uv_tcp_t tcp;
+    const struct stream_ops *ops;
+    struct buf out;       /* copied, not yet handed to uv */
+    struct buf in_flight; /* handed to uv with write_req */
+    uv_connect_t connect_req;
+    uv_write_t write_req;
+    uv_shutdown_t shutdown_req;
+    bool is_reading, is_writing, is_closing;
+    bool wants_shutdown; /* FIN follows what is still to be sent */
+};
+
+/* Ready to accept into or to connect. Must be closed with stream_close from here on. */
+int stream_init(struct stream *stream, uv_loop_t *loop, const struct stream_ops *ops);
+
+/* Takes over a connected socket (from a listener). 0 or UV_E*: then the socket is still the
+ * caller's. */
+int stream_open(struct stream *stream, int fd);
+
+/* 0, then on_connect; or UV_E* at once, without it. */
+int stream_connect(struct stream *stream, const struct addr *address);
+
+/* Starts reading; once accepted or connected. */
+void stream_start(struct stream *stream);
+
+/* Back-pressure. Both may be called at any time, also twice. */
+void stream_pause(struct stream *stream);
+void stream_resume(struct stream *stream);
+
+/*
+ * Keeps a copy of the bytes, to go out in one piece with the next stream_write or stream_flush: for
+ * a head whose body stands in the same read.
+ */
+void stream_hold(struct stream *stream, struct str data);
+int stream_flush(struct stream *stream);
+
+/*
+ * Sends all bytes of the vectors, in order after everything written before. 0 or UV_E*: then the
+ * connection is of no more use. No callback comes from within.
+ */
+int stream_write(struct stream *stream, const struct iovec *iov, unsigned count);
+
+/* Bytes written and not yet taken by the kernel. */
+size_t stream_pending(const struct stream *stream);
+
+static inline bool stream_is_congested(const struct stream *stream)
+{
+    return stream_pending(stream) > STREAM_HIGH_BYTES;
+}
+
+/* Sends FIN behind everything written. */
+void stream_shutdown(struct stream *stream);
+
+/* Closes; what the kernel has not taken is lost. May be called twice. */
+void stream_close(struct stream *stream);
+
+/* As stream_close with RST, so that the other end sees that something was cut. */
+void stream_reset(struct stream *stream);
+
+#endif
