@@ -1,0 +1,74 @@
+/*
+ * forward.h - heads as they leave: hop-by-hop fields off, our fields on, framing remade.
+ *
+ * Whatever framing came in, what goes out is written by us (RFC 9112 6): a backend or client never
+ * sees a Content-Length or Transfer-Encoding that somebody else wrote. Fields that concern one
+ * connection only (RFC 9110 7.6.1) are dropped, also those that Connection names, except that
+ * Connection can never remove a field that matters: Content-Length, Host, Cookie, Authorization,
+ * X-Forwarded-* and our own.
+ *
+ * Order and spelling of all other fields stay as received; repeated fields stay apart.
+ */
+#ifndef HTTP_FORWARD_H
+#define HTTP_FORWARD_H
+
+#include "http/cookie.h"
+#include "http/message.h"
+
+/* Bytes that a rebuilt request head may be longer than the received one, for all but host names. */
+#define FORWARD_EXTRA_BYTES 1024
+
+struct forward_request {
+    const struct message *message;
+    struct str host;             /* Host to send */
+    struct str client_ip;        /* of the peer that connected to us, or of PROXY protocol later */
+    struct str scheme;           /* "http" or "https": how the client reached us */
+    struct str port;             /* the listener's port, in digits */
+    struct str request_id;       /* used when the client sent none that is valid */
+    struct str via;              /* our name in Via */
+    struct str affinity_cookie;  /* name of the cookie that is ours and is not passed on */
+    struct str override_header;  /* name of the tester's header, not passed on */
+    struct str client_ip_header; /* extra header that carries the client's address; empty: none */
+    bool trusted;                /* the peer's own X-Forwarded-* are believed and extended */
+    bool upgrade;                /* keep Upgrade: the request asks for a tunnel */
+};
+
+/*
+ * Appends the request head. Framing: the message's own body kind. Trusted: X-Forwarded-For is
+ * extended with client_ip, X-Forwarded-Proto, -Host and -Port are kept, and added where missing.
+ * Not trusted: all four, Forwarded and X-Real-IP are dropped and set anew. X-Forwarded-Host is the
+ * client's authority. An X-Request-ID of 1..128 bytes [A-Za-z0-9._-] is kept, anything else
+ * replaced.
+ */
+void forward_request_head(const struct forward_request *request, struct buf *out);
+
+/* The request id that forward_request_head sends on: the client's valid one, or `generated`. */
+struct str forward_request_id(const struct message *message, struct str generated);
+
+/*
+ * The last entry of X-Forwarded-For: what a trusted peer says about who connected to it. Empty when
+ * there is none. The caller checks that it is an address, and whether that one is trusted too.
+ * `before` counts entries from the end: 0 is the last, 1 the one before it.
+ */
+struct str forward_client_entry(const struct message *message, unsigned before);
+
+struct forward_response {
+    const struct message *message;
+    enum body_kind body;   /* framing towards the client */
+    unsigned client_minor; /* 0: an HTTP/1.0 client */
+    bool keep_alive;       /* what we tell the client */
+    bool upgrade;          /* a 101: keep Upgrade and Connection: upgrade */
+    struct str via;
+    struct str request_id;        /* echoed when not empty and the backend sent none */
+    struct str set_cookie;        /* a whole Set-Cookie value of ours, or empty */
+    struct str backend_authority; /* the Host that the backend was sent */
+    struct str client_authority;  /* the Host that the client sent */
+    struct str client_scheme;
+    bool rewrite_location;      /* Location, Content-Location, Refresh that name the backend */
+    bool rewrite_cookie_domain; /* Set-Cookie Domain that names the backend */
+};
+
+/* Appends the response head (also of an interim response, 1xx: then without framing fields). */
+void forward_response_head(const struct forward_response *response, struct buf *out);
+
+#endif

@@ -1,0 +1,455 @@
+/*
+ * forward.c - a received head becomes the head that leaves.
+ *
+ *     request    METHOD origin-form HTTP/1.1, Host, kept fields, X-Forwarded-*, X-Request-ID, Via,
+ *                framing, Connection and Upgrade of a tunnel
+ *     response   HTTP/1.1 status reason, kept fields, Via, X-Request-ID, Set-Cookie, framing,
+ *                Connection
+ *
+ * The trick: which fields stay is a switch over ids that parsing has found; how the bytes of those
+ * that stay move is pen's business. Room for the longest outcome is reserved once (*_bound).
+ */
+#include "http/forward.h"
+
+#include "http/pen.h"
+#include "http/rewrite.h"
+
+/* More entries than this in X-Forwarded-For, and some load balancers refuse the request. */
+#define FORWARDED_FOR_MAX 30
+
+#define REQUEST_ID_MAX 128
+
+static inline bool is_same_name(struct str a, struct str b)
+{
+    return a.len == b.len && a.len > 0 && str_eq_nocase(a, b);
+}
+
+/* ---- X-Forwarded-For as one list over all its fields; empty entries count for nothing ---- */
+
+struct entries {
+    const struct message *message;
+    unsigned next_field;
+    struct str rest;
+};
+
+static bool next_entry(struct entries *entries, struct str *entry)
+{
+    for (;;) {
+        while (str_next_part(&entries->rest, ',', entry)) {
+            if (entry->len > 0) {
+                return true;
+            }
+        }
+        const struct field *field = NULL;
+        while (entries->next_field < entries->message->count && field == NULL) {
+            field = &entries->message->fields[entries->next_field++];
+            field = field->id == FIELD_X_FORWARDED_FOR ? field : NULL;
+        }
+        if (field == NULL) {
+            return false;
+        }
+        entries->rest = field->value;
+    }
+}
+
+static unsigned count_entries(const struct message *message)
+{
+    struct entries entries = {.message = message};
+    struct str entry;
+    unsigned count = 0;
+
+    while (next_entry(&entries, &entry)) {
+        count++;
+    }
+    return count;
+}
+
+struct str forward_client_entry(const struct message *message, unsigned before)
+{
+    unsigned count = count_entries(message);
+    struct entries entries = {.message = message};
+    struct str entry = {"", 0};
+
+    if (before >= count) {
+        return entry;
+    }
+    for (unsigned i = 0; i < count - before; i++) {
+        next_entry(&entries, &entry);
+    }
+    return entry;
+}
+
+static void put_forwarded_for(struct pen *pen, const struct forward_request *request)
+{
+    PEN_PUT(pen, "X-Forwarded-For: ");
+    if (request->trusted) {
+        unsigned count = count_entries(request->message);
+        struct entries entries = {.message = request->message};
+        struct str entry;
+        for (unsigned i = 0; next_entry(&entries, &entry); i++) {
+            /* Ours is one more; the oldest go. */
+            if (count - i < FORWARDED_FOR_MAX) {
+                pen_put(pen, entry);
+                PEN_PUT(pen, ", ");
+            }
+        }
+    }
+    pen_put(pen, request->client_ip);
+    PEN_PUT(pen, "\r\n");
+}
+
+/* ---- requests ---- */
+
+struct str forward_request_id(const struct message *message, struct str generated)
+{
+    const struct field *field = message_find(message, FIELD_X_REQUEST_ID);
+
+    if (field == NULL || field->value.len == 0 || field->value.len > REQUEST_ID_MAX) {
+        return generated;
+    }
+    for (size_t i = 0; i < field->value.len; i++) {
+        char c = field->value.data[i];
+        char lower = ascii_lower(c);
+        bool is_plain =
+            ascii_is_digit(c) || (lower >= 'a' && lower <= 'z') || c == '.' || c == '_' || c == '-';
+        if (!is_plain) {
+            return generated;
+        }
+    }
+    return field->value;
+}
+
+static bool request_keeps(const struct forward_request *request, const struct field *field,
+                          const struct named *named)
+{
+    if (is_same_name(field->name, request->client_ip_header)) {
+        return request->trusted;
+    }
+    switch (field->id) {
+    case FIELD_OTHER:
+        return !is_same_name(field->name, request->override_header) &&
+               !named_has(named, field->name);
+    case FIELD_FORWARDED:
+    case FIELD_X_FORWARDED_HOST:
+    case FIELD_X_FORWARDED_PORT:
+    case FIELD_X_FORWARDED_PROTO:
+    case FIELD_X_REAL_IP:
+        return request->trusted;
+    case FIELD_EXPECT:
+        return request->message->expects_continue;
+    case FIELD_CONNECTION:
+    case FIELD_CONTENT_LENGTH:
+    case FIELD_HOST:
+    case FIELD_KEEP_ALIVE:
+    case FIELD_PROXY_AUTHENTICATE:
+    case FIELD_PROXY_AUTHORIZATION:
+    case FIELD_PROXY_CONNECTION:
+    case FIELD_TE:
+    case FIELD_TRAILER:
+    case FIELD_TRANSFER_ENCODING:
+    case FIELD_UPGRADE:
+    case FIELD_VIA:
+    case FIELD_X_FORWARDED_FOR:
+    case FIELD_X_REQUEST_ID:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* The cookies without ours. Most fields do not even hold its name, and stay in their run. */
+static void keep_cookies(struct pen *pen, const struct field *field, struct str ours)
+{
+    bool may_hold_ours =
+        ours.len > 0 && memmem(field->value.data, field->value.len, ours.data, ours.len) != NULL;
+
+    if (!may_hold_ours) {
+        pen_keep(pen, field);
+        return;
+    }
+    pen_flush(pen);
+    char *line = pen->at;
+    pen_put(pen, field->name);
+    PEN_PUT(pen, ": ");
+    size_t intro = (size_t)(pen->at - line);
+    pen_lend(pen);
+    bool any = cookie_strip(field->value, ours, pen->out);
+    if (!any) {
+        pen->out->end -= intro;
+    }
+    pen_take_back(pen);
+    if (any) {
+        PEN_PUT(pen, "\r\n");
+    }
+}
+
+/* The target in origin-form: what stands behind the authority, where there is one. */
+static struct str origin_form(const struct message *message)
+{
+    struct str target = message->target;
+
+    if (target.data[0] == '/' || target.data[0] == '*') {
+        return target;
+    }
+    struct str authority = message->authority;
+    size_t to = (size_t)(authority.data + authority.len - target.data);
+    if (to < target.len) {
+        return str_slice(target, to, target.len);
+    }
+    return str_eq(message->method, STR("OPTIONS")) ? STR("*") : STR("/");
+}
+
+/* `h2c` is not passed on: the tunnel would carry requests that nobody here sees. */
+static void put_upgrade(struct pen *pen, struct str list)
+{
+    struct str token;
+    bool any = false;
+
+    PEN_PUT(pen, "Connection: upgrade\r\nUpgrade: ");
+    while (str_next_part(&list, ',', &token)) {
+        if (token.len == 0 || str_eq_nocase(token, STR("h2c"))) {
+            continue;
+        }
+        if (any) {
+            PEN_PUT(pen, ", ");
+        }
+        pen_put(pen, token);
+        any = true;
+    }
+    PEN_PUT(pen, "\r\n");
+}
+
+static size_t request_bound(const struct forward_request *request)
+{
+    const struct message *message = request->message;
+
+    /* A received field may gain the blank behind its colon, an Upgrade one behind each comma. */
+    return pen_received_bytes(message) + message->count + FORWARD_EXTRA_BYTES + request->host.len +
+           2 * request->client_ip.len + request->scheme.len + request->port.len +
+           request->request_id.len + request->via.len + request->client_ip_header.len +
+           message->authority.len + message->upgrade.len;
+}
+
+/* Who asked, through what: behind the received fields. */
+static void put_request_origin(struct pen *pen, const struct forward_request *request)
+{
+    const struct message *message = request->message;
+    bool trusted = request->trusted;
+
+    put_forwarded_for(pen, request);
+    if (!trusted || message_find(message, FIELD_X_FORWARDED_PROTO) == NULL) {
+        pen_line(pen, STR("X-Forwarded-Proto"), request->scheme);
+    }
+    if (message->authority.len > 0 &&
+        (!trusted || message_find(message, FIELD_X_FORWARDED_HOST) == NULL)) {
+        pen_line(pen, STR("X-Forwarded-Host"), message->authority);
+    }
+    if (!trusted || message_find(message, FIELD_X_FORWARDED_PORT) == NULL) {
+        pen_line(pen, STR("X-Forwarded-Port"), request->port);
+    }
+    if (request->client_ip_header.len > 0 &&
+        (!trusted || message_find_name(message, request->client_ip_header) == NULL)) {
+        pen_line(pen, request->client_ip_header, request->client_ip);
+    }
+    pen_line(pen, STR("X-Request-ID"), forward_request_id(message, request->request_id));
+    pen_via(pen, message, request->via);
+}
+
+void forward_request_head(const struct forward_request *request, struct buf *out)
+{
+    const struct message *message = request->message;
+    struct named named;
+    struct pen pen;
+
+    pen_open(&pen, out, request_bound(request));
+    named_collect(&named, message);
+    pen_put(&pen, message->method);
+    PEN_PUT(&pen, " ");
+    pen_put(&pen, origin_form(message));
+    PEN_PUT(&pen, " HTTP/1.1\r\n");
+    pen_line(&pen, STR("Host"), request->host);
+    for (unsigned i = 0; i < message->count; i++) {
+        const struct field *field = &message->fields[i];
+        if (!request_keeps(request, field, &named)) {
+            continue;
+        }
+        if (field->id == FIELD_COOKIE) {
+            keep_cookies(&pen, field, request->affinity_cookie);
+        } else {
+            pen_keep(&pen, field);
+        }
+    }
+    pen_flush(&pen);
+    put_request_origin(&pen, request);
+    if (message->body == BODY_CHUNKED) {
+        PEN_PUT(&pen, "Transfer-Encoding: chunked\r\n");
+    } else if (message->has_content_length) {
+        pen_content_length(&pen, message->content_length);
+    }
+    if (request->upgrade) {
+        put_upgrade(&pen, message->upgrade);
+    }
+    PEN_PUT(&pen, "\r\n");
+    pen_close(&pen);
+}
+
+/* ---- responses ---- */
+
+static bool response_keeps(const struct field *field, const struct named *named)
+{
+    switch (field->id) {
+    case FIELD_OTHER:
+        return !named_has(named, field->name);
+    case FIELD_CONNECTION:
+    case FIELD_CONTENT_LENGTH:
+    case FIELD_KEEP_ALIVE:
+    case FIELD_PROXY_AUTHENTICATE:
+    case FIELD_PROXY_AUTHORIZATION:
+    case FIELD_PROXY_CONNECTION:
+    case FIELD_TE:
+    case FIELD_TRAILER:
+    case FIELD_TRANSFER_ENCODING:
+    case FIELD_UPGRADE:
+    case FIELD_VIA:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static bool is_rewritten(enum field_id id)
+{
+    return id == FIELD_LOCATION || id == FIELD_CONTENT_LOCATION || id == FIELD_REFRESH;
+}
+
+/* A URL of the backend's becomes one of ours; any other stays as it is. */
+static void keep_location(struct pen *pen, const struct forward_response *response,
+                          const struct field *field)
+{
+    struct str value = field->value;
+    struct str url = field->id == FIELD_REFRESH ? rewrite_refresh_url(value) : value;
+    struct url_parts parts;
+
+    /* A backend that was sent the client's Host means what it says, https for http included. */
+    if (!rewrite_split(url, &parts) || !rewrite_names(&parts, response->backend_authority) ||
+        rewrite_names(&parts, response->client_authority)) {
+        pen_keep(pen, field);
+        return;
+    }
+    pen_flush(pen);
+    pen_put(pen, field->name);
+    PEN_PUT(pen, ": ");
+    pen_put(pen, str_from(value.data, (size_t)(url.data - value.data)));
+    if (parts.scheme.len > 0) {
+        pen_put(pen, response->client_scheme);
+        PEN_PUT(pen, ":");
+    }
+    PEN_PUT(pen, "//");
+    pen_put(pen, response->client_authority);
+    pen_put(pen, parts.rest);
+    PEN_PUT(pen, "\r\n");
+}
+
+/* cookie_drop_domain only takes away. */
+static void keep_set_cookie(struct pen *pen, struct str domain, const struct field *field)
+{
+    pen_flush(pen);
+    pen_put(pen, field->name);
+    PEN_PUT(pen, ": ");
+    pen_lend(pen);
+    cookie_drop_domain(field->value, domain, pen->out);
+    pen_take_back(pen);
+    PEN_PUT(pen, "\r\n");
+}
+
+static size_t response_bound(const struct forward_response *response)
+{
+    const struct message *message = response->message;
+    size_t rewritten = 0;
+
+    for (unsigned i = 0; response->rewrite_location && i < message->count; i++) {
+        rewritten += is_rewritten(message->fields[i].id) ? 1 : 0;
+    }
+    return pen_received_bytes(message) + message->count + FORWARD_EXTRA_BYTES + response->via.len +
+           response->request_id.len + response->set_cookie.len +
+           rewritten * (response->client_scheme.len + response->client_authority.len + 3);
+}
+
+static void put_response_framing(struct pen *pen, const struct forward_response *response)
+{
+    const struct message *message = response->message;
+    bool may_have_length = message->status >= 200 && message->status != 204;
+
+    if (response->upgrade) {
+        PEN_PUT(pen, "Connection: upgrade\r\nUpgrade: ");
+        pen_put(pen, message->upgrade);
+        PEN_PUT(pen, "\r\n");
+        return;
+    }
+    if (response->body == BODY_CHUNKED && may_have_length && message->status != 304) {
+        PEN_PUT(pen, "Transfer-Encoding: chunked\r\n");
+    } else if (message->has_content_length && may_have_length) {
+        pen_content_length(pen, message->content_length);
+    }
+    if (!response->keep_alive) {
+        PEN_PUT(pen, "Connection: close\r\n");
+    } else if (response->client_minor == 0) {
+        PEN_PUT(pen, "Connection: keep-alive\r\n");
+    }
+}
+
+static void put_status_line(struct pen *pen, const struct message *message)
+{
+    PEN_PUT(pen, "HTTP/1.1 ");
+    pen_put_u64(pen, message->status);
+    PEN_PUT(pen, " ");
+    pen_put(pen, message->reason);
+    PEN_PUT(pen, "\r\n");
+}
+
+static void keep_response_fields(struct pen *pen, const struct forward_response *response)
+{
+    const struct message *message = response->message;
+    struct str domain = rewrite_host(response->backend_authority);
+    struct named named;
+
+    named_collect(&named, message);
+    for (unsigned i = 0; i < message->count; i++) {
+        const struct field *field = &message->fields[i];
+        if (!response_keeps(field, &named)) {
+            continue;
+        }
+        if (response->rewrite_location && is_rewritten(field->id)) {
+            keep_location(pen, response, field);
+        } else if (response->rewrite_cookie_domain && field->id == FIELD_SET_COOKIE) {
+            keep_set_cookie(pen, domain, field);
+        } else {
+            pen_keep(pen, field);
+        }
+    }
+    pen_flush(pen);
+}
+
+void forward_response_head(const struct forward_response *response, struct buf *out)
+{
+    const struct message *message = response->message;
+    bool is_interim = message->status < 200 && !response->upgrade;
+    struct pen pen;
+
+    pen_open(&pen, out, response_bound(response));
+    put_status_line(&pen, message);
+    keep_response_fields(&pen, response);
+    /* What is ours goes into the final response, which an interim one only announces. */
+    if (!is_interim) {
+        pen_via(&pen, message, response->via);
+        if (response->request_id.len > 0 && message_find(message, FIELD_X_REQUEST_ID) == NULL) {
+            pen_line(&pen, STR("X-Request-ID"), response->request_id);
+        }
+        if (response->set_cookie.len > 0) {
+            pen_line(&pen, STR("Set-Cookie"), response->set_cookie);
+        }
+        put_response_framing(&pen, response);
+    }
+    PEN_PUT(&pen, "\r\n");
+    pen_close(&pen);
+}
