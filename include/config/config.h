@@ -1,0 +1,145 @@
+/*
+ * config.h - the configuration file as plain data: read, checked whole, immutable from then on.
+ *
+ *     file -> yaml (nodes with line and column) -> schema (types, ranges, defaults) -> config
+ *
+ * config_load either gives a config in which every value is valid and every default is filled in,
+ * or the list of everything that is wrong with the file, in file order. It opens no socket and
+ * resolves no name; it does read the files that hold secrets (token_file, secret_file).
+ *
+ * All strings and arrays live in the config's own arena. A config is shared by the snapshots that
+ * were made from it: it is refcounted, and freed with the last.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdatomic.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "config/problem.h"
+#include "net/addr.h"
+#include "telemetry/access.h"
+#include "traffic/balance.h"
+#include "traffic/decide.h"
+#include "traffic/health.h"
+#include "traffic/outlier.h"
+
+struct config_listen {
+    struct str text; /* as written: "127.0.0.1:8080" */
+    struct addr address;
+};
+
+struct config_admin {
+    struct str text;
+    struct addr address;
+    struct str token; /* the file's content, trimmed; empty: no token is needed */
+};
+
+/* The Host that a backend's requests carry. */
+enum host_kind {
+    HOST_UPSTREAM = 0, /* the server URL's host (and port unless it is the scheme's own) */
+    HOST_CLIENT,       /* what the client sent */
+    HOST_LITERAL,
+};
+
+struct config_server {
+    struct str url;    /* as written, without trailing '/' */
+    struct str scheme; /* "http" */
+    struct str host;   /* name or address, without brackets */
+    uint16_t port;
+    bool is_name; /* must be resolved; else `address` is set */
+    struct addr address;
+    struct str authority; /* what HOST_UPSTREAM sends: "10.0.0.5:3000", "app.example.org" */
+};
+
+struct config_backend {
+    struct str name; /* label for people: "railway" */
+    struct config_server *servers;
+    unsigned server_count;
+    enum host_kind host;
+    struct str host_literal;
+    struct health_policy health; /* the common one with this backend's overrides */
+};
+
+struct config_retry {
+    unsigned attempts; /* second tries: 0 none */
+    size_t replay_bytes;
+};
+
+/* In milliseconds. 0: none, but connect and upstream_idle are never 0; drain 0 waits for nobody. */
+struct config_timeouts {
+    uint64_t client_header, client_body, client_idle, connect, tls_handshake, response_header,
+        response_body, upstream_idle, tunnel_idle, drain;
+};
+
+struct config_limits { /* 0: none */
+    size_t head_bytes;
+    unsigned headers;
+    uint64_t body_bytes;
+    unsigned connections;          /* of clients; 0: from the descriptor limit */
+    unsigned upstream_connections; /* to each server, over all workers */
+};
+
+struct config_forwarded {
+    struct cidr *trust;
+    unsigned trust_count;
+    struct str client_ip_header; /* empty: none */
+};
+
+struct config_rewrite {
+    bool location, cookie_domain;
+};
+
+struct config_log {
+    enum access_policy access;
+    uint64_t slow_ms; /* 0: nothing counts as slow */
+    struct str file;  /* empty: stdout */
+};
+
+struct config {
+    struct arena arena;
+    _Atomic unsigned refs;
+
+    struct str path; /* of the file */
+    struct config_listen *listen;
+    unsigned listen_count;
+    struct config_admin admin;
+    struct str state_file;
+    unsigned workers; /* 0: one for each core */
+    unsigned initial_weight;
+    struct config_backend backends[SIDES];
+    struct route *routes;
+    unsigned route_count;
+    struct sticky sticky;
+    struct override override;
+    struct outlier_policy outlier;
+    enum failover_policy failover;
+    struct config_retry retry;
+    struct config_timeouts timeouts;
+    struct config_limits limits;
+    struct config_forwarded forwarded;
+    struct config_rewrite rewrite;
+    struct config_log log;
+};
+
+/*
+ * Reads the file. The result is the caller's (config_unref), with one reference; NULL when there is
+ * anything wrong, and then `problems` has at least one entry.
+ */
+struct config *config_load(const char *path, struct config_problems *problems);
+
+/* As config_load from bytes; `path` is only named in the problems. For tests and fuzzing. */
+struct config *config_parse(struct str text, const char *path, struct config_problems *problems);
+
+struct config *config_ref(struct config *config);
+void config_unref(struct config *config); /* NULL is allowed; any thread */
+
+/*
+ * Whether a running proxy can take over `next` (reload). listen, admin.address, state_file, workers
+ * and log.file need a restart: false then, and `error` names the first that differs.
+ */
+bool config_can_replace(const struct config *now, const struct config *next,
+                        struct error *error) MUST_CHECK;
+
+#endif

@@ -1,0 +1,135 @@
+/*
+ * routes.c - each route alone by its table, then all of them against each other: the first match
+ * wins, so a route behind one that takes everything of it would never be used, and nobody would
+ * notice.
+ */
+#include "config/routes.h"
+
+#include "config/readers.h"
+
+#define METHODS_MAX 32
+
+static bool read_method(struct schema *schema, const struct yaml_node *node,
+                        const struct schema_key *key, void *place)
+{
+    (void)key;
+    struct str text = STR("");
+    struct error error;
+    if (!schema_scalar(schema, node, "expected a method such as POST", &text)) {
+        return false;
+    }
+    if (!word_method(text, &error)) {
+        return schema_expected(schema, node, error.text);
+    }
+    char *upper = arena_alloc(schema->arena, text.len + 1);
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        upper[i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+    }
+    *(struct str *)place = str_from(upper, text.len);
+    return true;
+}
+
+static bool read_methods(struct schema *schema, const struct yaml_node *node,
+                         const struct schema_key *key, void *place)
+{
+    (void)key;
+    static const struct schema_key ITEM = {
+        .name = "", .read = read_method, .width = sizeof(struct str)};
+    struct route *route = place;
+    void *items = NULL;
+    if (!schema_list_read(schema, node, &ITEM, "methods", METHODS_MAX, &items,
+                          &route->method_count)) {
+        return false;
+    }
+    route->methods = items;
+    return true;
+}
+
+static bool is_given(const struct yaml_node *node, struct str key)
+{
+    const struct yaml_node *child = yaml_child(node, key);
+    return child != NULL && !yaml_is_null(child);
+}
+
+static void check_kind(struct schema *schema, const struct yaml_node *node, void *base)
+{
+    struct route *route = base;
+    bool is_pinned = is_given(node, STR("pin"));
+    bool is_weighted = is_given(node, STR("weight"));
+    if (is_pinned && is_weighted) {
+        (void)schema_bad(schema, node,
+                         "has both pin and weight: pin sends all of it to one side, weight splits "
+                         "it");
+    }
+    route->kind = is_pinned ? ROUTE_PINNED : is_weighted ? ROUTE_WEIGHTED : ROUTE_FOLLOWS;
+}
+
+static const struct reader_word NAME = {word_route_name};
+static const struct reader_word PATH = {word_route_path};
+static const struct reader_names SIDE_NAMES = READER_NAMES("old", "new");
+
+static const struct schema_key ROUTE_KEYS[] = {
+    {"name", reader_word, PLACE(struct route, name), NULL, SCHEMA_REQUIRED, &NAME, NULL},
+    {"path", reader_word, PLACE(struct route, path), NULL, SCHEMA_REQUIRED, &PATH, NULL},
+    {"methods", read_methods, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL, NULL},
+    {"pin", reader_enum, PLACE(struct route, pin), "null", SCHEMA_NULLABLE, &SIDE_NAMES, NULL},
+    {"weight", reader_percentage, PLACE(struct route, initial_weight), "null", SCHEMA_NULLABLE,
+     NULL, NULL},
+};
+static const struct schema_map ROUTE_MAP = SCHEMA_MAP(ROUTE_KEYS, check_kind);
+
+/* Asked of the very function that will route: does `first` match whatever `second` would? */
+static bool takes_all_of(const struct route *first, const struct route *second)
+{
+    if (second->method_count == 0) {
+        return first->method_count == 0 && route_match(first, 1, STR("GET"), second->path) == 0;
+    }
+    for (unsigned i = 0; i < second->method_count; i++) {
+        if (route_match(first, 1, second->methods[i], second->path) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void check_pair(struct schema *schema, const struct yaml_node *node,
+                       const struct route *first, const struct route *second, unsigned index)
+{
+    if (str_eq(first->name, second->name)) {
+        (void)schema_bad_key(schema, node, "name", "routes[%u] has this name already", index);
+    }
+    if (takes_all_of(first, second)) {
+        (void)schema_bad_key(schema, node, "path",
+                             "can never match: routes[%u] comes first and takes all of it", index);
+    }
+}
+
+static bool check_routes(struct schema *schema, const struct yaml_node *node,
+                         const struct route *routes)
+{
+    unsigned problems_before = schema_problem_count(schema);
+    const struct yaml_node *second = node->first;
+    for (unsigned i = 0; second != NULL; i++, second = second->next) {
+        for (unsigned j = 0; j < i; j++) {
+            check_pair(schema, second, &routes[j], &routes[i], j);
+        }
+    }
+    return schema_problem_count(schema) == problems_before;
+}
+
+bool routes_reader(struct schema *schema, const struct yaml_node *node,
+                   const struct schema_key *key, void *place)
+{
+    (void)key;
+    static const struct schema_key ITEM = {
+        .name = "", .read = reader_section, .width = sizeof(struct route), .argument = &ROUTE_MAP};
+    struct config *config = place;
+    void *items = NULL;
+    if (!schema_list_read(schema, node, &ITEM, "routes", ROUTES_MAX, &items,
+                          &config->route_count)) {
+        return false;
+    }
+    config->routes = items;
+    return node->kind != YAML_SEQUENCE || check_routes(schema, node, items);
+}
