@@ -1,0 +1,28 @@
+/*
+ * attempt.h - tries at servers for one exchange: picks, connects, sends the head, tries again.
+ *
+ * Every call may finish the exchange, and so free it: see conn->exchange afterwards.
+ */
+#ifndef PROXY_ATTEMPT_H
+#define PROXY_ATTEMPT_H
+
+#include "proxy/exchange.h"
+
+/* The first attempt, at a server of the decided side. */
+void attempt_first(struct exchange *exchange);
+
+/* The connection that was being made is there (0), or is not to be had (UV_E*). */
+void attempt_on_connect(struct exchange *exchange, int status);
+
+/* A place may have come free at the server that it waits for (EXCHANGE_WAIT). */
+void attempt_retry_waiting(struct exchange *exchange);
+
+/* The attempt failed: tries again where the rules allow it, else answers or, when the answer has
+ * begun, cuts. */
+void attempt_failed(struct exchange *exchange, enum outcome outcome);
+
+/* The attempt got its answer: counts it and gives the connection back (`reuse`) or closes it. The
+ * one call here that never finishes the exchange. */
+void attempt_done(struct exchange *exchange, enum outcome outcome, bool reuse);
+
+#endif

@@ -1,0 +1,115 @@
+/*
+ * exchange.h - one request and its answer: decided, sent to a server, relayed, accounted for.
+ *
+ *     READ_HEAD is conn's part; then
+ *     DECIDE -> ACQUIRE -> SEND_HEAD -> RELAY -> FINISH
+ *                  ^  |                   |
+ *                  |  +-- failed ----+    +- failed before the first byte of the answer --+
+ *                  +---- again <-----+-- may it be tried again? --------------------------+
+ *                                        no: REPLY (an answer made here) -> FINISH
+ *
+ * Once a byte of the backend's answer has gone to the client the status is committed: what fails
+ * after that cuts the client's connection, so that a truncated answer is seen as one.
+ *
+ * Ownership: the conn owns the exchange, the exchange leases an upstream and pins a snapshot. It
+ * ends in exchange_finish alone, which frees it; nothing may touch it after a call that can lead
+ * there, and those calls say so.
+ */
+#ifndef PROXY_EXCHANGE_H
+#define PROXY_EXCHANGE_H
+
+#include "http/message.h"
+#include "proxy/conn.h"
+#include "proxy/upstream.h"
+#include "telemetry/outcome.h"
+#include "traffic/decide.h"
+
+enum exchange_state {
+    EXCHANGE_ACQUIRE = 0, /* waiting for a connection to a server */
+    EXCHANGE_WAIT,        /* waiting for a place at a server with a connection limit */
+    EXCHANGE_RELAY,       /* the head is sent; bodies move */
+    EXCHANGE_TUNNEL,      /* 101: bytes both ways */
+    EXCHANGE_DONE,        /* being finished */
+};
+
+/* 1xx answers that are passed on for one request, at the most. */
+#define INTERIM_MAX 16
+
+struct exchange {
+    struct list node;        /* in worker->waiting or worker->free_exchanges, or in none */
+    struct conn *conn;       /* borrowed: owner */
+    struct adopted *adopted; /* pinned */
+    enum exchange_state state;
+
+    /* the request */
+    struct buf head; /* owned: the bytes that `request` points into */
+    struct message request;
+    struct decision decision;
+    bool is_trusted;                   /* the peer is a proxy whose X-Forwarded-* are believed */
+    struct addr client;                /* behind trusted proxies: who they say it is */
+    char request_id[REQUEST_ID_BYTES]; /* used when the client sent no valid one */
+    struct str scheme;                 /* "http" or "https", as the client came */
+    bool is_parsed;                    /* `request` is filled */
+    bool is_decided;                   /* `decision` stands: the request is counted for its side */
+    bool request_done;                 /* the whole body has been received */
+    bool is_replayable;                /* `replay` holds all of the body so far */
+    struct buf replay;                 /* owned: body bytes, unframed, for a second try */
+    uint64_t received_bytes;           /* of the body */
+
+    /* the attempt under way */
+    struct upstream *upstream;      /* leased; NULL between attempts */
+    struct snapshot_server *server; /* borrowed: from adopted->snapshot */
+    struct pool *pool;
+    bool head_sent;        /* some byte of the request may have reached the server */
+    bool write_failed;     /* the server takes no more of the request; it may still answer */
+    bool answered;         /* some byte of the answer has come */
+    uint64_t tried[SIDES]; /* bit i: server i has been tried */
+    unsigned addrs_tried;  /* of this server */
+    unsigned attempts;
+    uint64_t wait_until_ms; /* EXCHANGE_WAIT: when to give up */
+    unsigned retries;       /* second tries on a side */
+    bool stale_retried;
+
+    /* the answer */
+    unsigned status;     /* sent to the client; 0: none yet */
+    enum body_kind body; /* framing towards the client */
+    bool keep_alive;     /* the client's connection goes on */
+    bool upstream_keep_alive;
+    bool response_has_body; /* a body follows the head */
+    unsigned interim;
+    uint64_t sent_bytes; /* of the answer's body */
+
+    /* a tunnel: which ends have sent FIN */
+    bool is_tunnel; /* counted as one */
+    bool tunnel_client_ended, tunnel_server_ended;
+
+    enum outcome outcome;
+    uint64_t started_ns, first_byte_ns;
+};
+
+/*
+ * A request head has arrived, whole. Copies it, decides, and goes as far as it can without waiting.
+ * May finish, and so free, the exchange before it returns: see conn->exchange.
+ */
+void exchange_start(struct conn *conn, struct str head);
+
+/* A head that cannot be a request was received: answers and ends the connection. */
+void exchange_refuse(struct conn *conn, enum outcome outcome, const char *detail);
+
+/* Whether relay_request would take body bytes now. */
+bool exchange_wants_body(const struct exchange *exchange);
+
+/* From upstream.c. Each may finish the exchange. */
+void exchange_on_upstream_read(struct exchange *exchange, struct str data, int status);
+void exchange_on_upstream_drain(struct exchange *exchange);
+void exchange_on_upstream_error(struct exchange *exchange, int status);
+void exchange_on_upstream_deadline(struct exchange *exchange);
+
+/* The end: counters, access line, free; then conn_exchange_done (cut: the client's connection is
+ * closed with RST instead, so that the answer is seen to be incomplete). */
+void exchange_finish(struct exchange *exchange, enum outcome outcome, bool cut);
+
+/* The client's connection is going away: ends the exchange without touching the connection. */
+void exchange_abort(struct exchange *exchange, enum outcome outcome);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * pool.h - the connections of one worker to one server.
+ *
+ * Idle ones are a stack: the one used last is taken first, so that the rest can time out. An idle
+ * connection keeps reading: a server that closes it, or sends something unasked, is noticed at once
+ * and the connection is dropped before anybody could be given it.
+ */
+#ifndef PROXY_POOL_H
+#define PROXY_POOL_H
+
+#include "base/list.h"
+#include "http/parser.h"
+#include "net/deadline.h"
+#include "net/stream.h"
+#include "state/snapshot.h"
+
+struct worker;
+struct exchange;
+struct upstream;
+
+struct pool {
+    struct list node;      /* in worker->pools */
+    struct worker *worker; /* borrowed: owner */
+    struct server *server; /* owned: one reference */
+    struct list idle;      /* upstreams, newest first */
+    unsigned open;         /* upstreams in being, leased or idle */
+    unsigned next_addr;    /* which of the server's addresses the next connection tries first */
+    unsigned users;        /* adopted snapshots that name it; freed after the last, when empty */
+    bool is_retired;       /* the server is gone from the configuration: nothing is kept idle */
+};
+
+/* The worker's pool for a server, for one more user; made when there is none. */
+struct pool *pool_of(struct worker *worker, struct server *server);
+
+/* One user less. May free the pool. */
+void pool_unuse(struct pool *pool);
+
+/* The server is gone: idle connections close now, the others when they are given back. */
+void pool_retire(struct pool *pool);
+
+/*
+ * An idle connection that has been idle for less than `max_idle_ms`, or NULL. It is leased to the
+ * caller, who sets its exchange.
+ */
+struct upstream *pool_acquire(struct pool *pool, uint64_t max_idle_ms);
+
+/* Takes back a connection that is in step: idle from here on, or closed if it cannot be kept. */
+void pool_release(struct upstream *upstream);
+
+/* One of its connections is gone for good. May free the pool. */
+void pool_note_closed(struct pool *pool);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * account.c - the last step of every exchange: counters and the access line.
+ *
+ * Lines are gathered in the worker and handed to the log in one piece, at the latest at the next
+ * sweep: the log's lock is then taken a few times a second instead of once for each request.
+ */
+#include "proxy/account.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/forward.h"
+
+#define ACCESS_BATCH_BYTES (32 * 1024)
+
+void account_attempt(struct exchange *exchange, enum outcome outcome)
+{
+    struct worker *worker = exchange->conn->worker;
+    const struct snapshot *snapshot = exchange->adopted->snapshot;
+    struct server *server = exchange->server->server;
+    enum blame blame = outcome_row(outcome)->blame;
+
+    counter_add(&worker->counters->attempts[server->side][outcome], 1);
+    if (blame != BLAME_SERVER && blame != BLAME_NOBODY)
+        return;
+    /* A stale connection says nothing about the server: any may close what it likes when idle. */
+    if (outcome == OUTCOME_STALE)
+        return;
+    if (server_note_attempt(server, &snapshot->config->outlier, blame == BLAME_NOBODY,
+                            worker_now_ms(worker)))
+        log_event(LOG_WARN, "server ejected: too many errors in a row",
+                  LOG_TEXT("backend", side_name(server->side)), LOG_TEXT("server", server->url),
+                  LOG_TEXT("last_outcome", outcome_row(outcome)->token));
+}
+
+static void account_line(struct exchange *exchange, uint64_t duration_us)
+{
+    struct worker *worker = exchange->conn->worker;
+    const struct config *config = exchange->adopted->snapshot->config;
+    const struct policy *policy = &exchange->adopted->snapshot->policy;
+    const struct decision *decision = &exchange->decision;
+    char ip[ADDR_TEXT_BYTES];
+    struct access_entry entry = {
+        .status = exchange->status,
+        .outcome = exchange->outcome,
+        .attempts = exchange->attempts,
+        .duration_us = duration_us,
+        .bytes_in = exchange->received_bytes,
+        .bytes_out = exchange->sent_bytes,
+        .has_decision = exchange->is_decided,
+        .side = decision->side,
+        .reason = decision->reason,
+        .has_bucket = decision->has_bucket,
+        .bucket = decision->bucket,
+    };
+
+    if (exchange->first_byte_ns != 0)
+        entry.first_byte_us = (exchange->first_byte_ns - exchange->started_ns) / 1000;
+    if (!access_wanted(config->log.access, config->log.slow_ms, &entry, worker->ordinal++))
+        return;
+    entry.wall_ms = clock_wall_ms();
+    entry.client = addr_format_ip(&exchange->client, ip);
+    entry.request_id = str_from(exchange->request_id, REQUEST_ID_BYTES);
+    if (exchange->is_parsed) {
+        entry.request_id = forward_request_id(&exchange->request, entry.request_id);
+        entry.method = exchange->request.method;
+        entry.host = exchange->request.authority;
+        entry.path = exchange->request.path;
+    }
+    if (exchange->is_decided)
+        entry.route = decision_route_name(policy, decision);
+    if (exchange->server != NULL)
+        entry.server = str_of(exchange->server->server->url);
+    access_format(&entry, &worker->access);
+    if (buf_len(&worker->access) > ACCESS_BATCH_BYTES)
+        account_flush(worker);
+}
+
+void account_request(struct exchange *exchange)
+{
+    struct worker *worker = exchange->conn->worker;
+    struct counters *counters = worker->counters;
+    const struct snapshot *snapshot = exchange->adopted->snapshot;
+    const struct decision *decision = &exchange->decision;
+    unsigned class = status_class(exchange->status);
+    uint64_t duration_us = (clock_mono_ns() - exchange->started_ns) / 1000;
+
+    if (!exchange->is_decided) {
+        counter_add(&counters->refused[class], 1);
+    } else {
+        unsigned slot = decision->route < 0 ? 0 : snapshot->slots[decision->route];
+        enum side side = decision->side;
+
+        counter_add(&counters->requests[side][slot][decision->reason][class], 1);
+        counter_add(&counters->bytes_in[side], exchange->received_bytes);
+        counter_add(&counters->bytes_out[side], exchange->sent_bytes);
+        if (exchange->outcome != OUTCOME_TUNNEL)
+            histogram_note(&counters->duration[side], duration_us);
+        if (exchange->first_byte_ns != 0)
+            histogram_note(&counters->first_byte[side],
+                           (exchange->first_byte_ns - exchange->started_ns) / 1000);
+    }
+    if (snapshot->config->log.access != ACCESS_OFF)
+        account_line(exchange, duration_us);
+}
+
+void account_flush(struct worker *worker)
+{
+    if (buf_len(&worker->access) == 0)
+        return;
+    log_lines(buf_str(&worker->access));
+    buf_clear(&worker->access);
+}

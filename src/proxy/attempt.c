@@ -1,0 +1,328 @@
+/*
+ * attempt.c - tries at servers: which one, over which connection, and whether there is another.
+ *
+ *     attempt_first -> next server of the side <---------------------------+
+ *                        | idle connection            | new one            |
+ *                        |                            v                    |
+ *                        |             attempt_on_connect -- failed -------+- again: address,
+ * server, v                            v                    |         side send_head
+ * ----------------------- failed -----------+ v                                                 +-
+ * never: reply or cut relay.c
+ *
+ * What may be tried again (RFC 9110 9.2.2, tightened): a request of which no byte was written, with
+ * any method, at another address, server or side; one that died on a kept connection before a byte
+ * of the answer, with a safe method, once, at the same server over a new connection. Never a second
+ * side for a request that the first may have seen.
+ */
+#include "proxy/attempt.h"
+
+#include "http/forward.h"
+#include "proxy/account.h"
+#include "proxy/relay.h"
+#include "proxy/reply.h"
+
+/* How long an idle connection may have been idle when a request must not arrive twice: such a
+ * request cannot be sent again when the server closes just then. */
+#define UNSAFE_IDLE_MS 2000
+
+static const struct config *config_of(const struct exchange *exchange)
+{
+    return exchange->adopted->snapshot->config;
+}
+
+/* Acquire */
+
+static enum outcome outcome_of_connect(int status)
+{
+    switch (status) {
+    case UV_ECONNREFUSED:
+        return OUTCOME_CONNECT_REFUSED;
+    case UV_ETIMEDOUT:
+        return OUTCOME_CONNECT_TIMEOUT;
+    case UV_EMFILE:
+    case UV_ENFILE:
+    case UV_EADDRNOTAVAIL:
+    case UV_ENOBUFS:
+        return OUTCOME_OVERLOADED;
+    default:
+        return OUTCOME_CONNECT_FAILED;
+    }
+}
+
+/* Next server of the side that has not been tried for this request, or -1. When all that are left
+ * are ejected, one of those that are not down: an ejection is a guess, and better than nothing. */
+static int next_server(struct exchange *exchange, enum side side)
+{
+    struct adopted *adopted = exchange->adopted;
+    const struct snapshot_backend *backend = &adopted->snapshot->backends[side];
+    uint64_t now_ms = worker_now_ms(exchange->conn->worker);
+    bool usable[SERVERS_MAX];
+    int index = -1;
+
+    for (int pass = 0; pass < 2 && index < 0; pass++) {
+        for (unsigned i = 0; i < backend->count; i++) {
+            const struct server *server = backend->servers[i].server;
+            bool fit =
+                pass == 0 ? server_is_usable(server, now_ms) : server_health(server) != HEALTH_DOWN;
+            usable[i] = fit && (exchange->tried[side] & (UINT64_C(1) << i)) == 0;
+        }
+        index = balance_next(usable, backend->count, &adopted->cursor[side]);
+    }
+    return index;
+}
+
+static void send_head(struct exchange *exchange);
+
+static bool has_place(const struct exchange *exchange)
+{
+    unsigned most = config_of(exchange)->limits.upstream_connections;
+
+    return most == 0 || atomic_load_explicit(&exchange->server->server->shared.upstreams,
+                                             memory_order_relaxed) < most;
+}
+
+/* Waits for a place at the server, as long as a connection attempt may take. */
+static void wait_for_place(struct exchange *exchange)
+{
+    struct worker *worker = exchange->conn->worker;
+
+    if (exchange->state != EXCHANGE_WAIT) {
+        exchange->state = EXCHANGE_WAIT;
+        exchange->wait_until_ms = worker_now_ms(worker) + config_of(exchange)->timeouts.connect;
+        list_push_back(&worker->waiting, &exchange->node);
+        return;
+    }
+    if (worker_now_ms(worker) < exchange->wait_until_ms)
+        return;
+    list_remove(&exchange->node);
+    reply_outcome(exchange, OUTCOME_OVERLOADED, NULL);
+}
+
+static void connect_server(struct exchange *exchange)
+{
+    const struct snapshot_server *server = exchange->server;
+    struct pool *pool = exchange->pool;
+    int status;
+
+    if (server->addr_count == 0) {
+        attempt_failed(exchange, OUTCOME_UNRESOLVED);
+        return;
+    }
+    unsigned index = (pool->next_addr + exchange->addrs_tried) % server->addr_count;
+    exchange->upstream = upstream_connect(pool, exchange, &server->addrs[index], &status);
+    if (exchange->upstream == NULL)
+        attempt_failed(exchange, outcome_of_connect(status));
+}
+
+/* One attempt at exchange->server: over an idle connection when that is safe, else over a new one.
+ */
+static void try_server(struct exchange *exchange)
+{
+    const struct config *config = config_of(exchange);
+    bool repeatable = method_is_safe(exchange->request.method);
+    uint64_t max_idle_ms = repeatable ? config->timeouts.upstream_idle : UNSAFE_IDLE_MS;
+
+    exchange->head_sent = false;
+    exchange->write_failed = false;
+    if (!exchange->stale_retried)
+        exchange->upstream = pool_acquire(exchange->pool, max_idle_ms);
+    if (exchange->upstream == NULL && !has_place(exchange)) {
+        wait_for_place(exchange);
+        return;
+    }
+    list_remove(&exchange->node);
+    exchange->state = EXCHANGE_ACQUIRE;
+    exchange->attempts++;
+    if (exchange->attempts > 1)
+        counter_add(&exchange->conn->worker->counters->retries[exchange->decision.side], 1);
+    if (exchange->upstream == NULL) {
+        connect_server(exchange);
+        return;
+    }
+    exchange->upstream->exchange = exchange;
+    send_head(exchange);
+}
+
+void attempt_retry_waiting(struct exchange *exchange)
+{
+    try_server(exchange);
+}
+
+/* Moves on to the next server of the decided side; false when there is none left. */
+static bool acquire_on_side(struct exchange *exchange)
+{
+    enum side side = exchange->decision.side;
+    int index = next_server(exchange, side);
+
+    if (index < 0)
+        return false;
+    exchange->tried[side] |= UINT64_C(1) << index;
+    exchange->addrs_tried = 0;
+    exchange->server = &exchange->adopted->snapshot->backends[side].servers[index];
+    exchange->pool = exchange->adopted->pools[side][index];
+    try_server(exchange);
+    return true;
+}
+
+void attempt_first(struct exchange *exchange)
+{
+    if (!acquire_on_side(exchange))
+        reply_outcome(exchange, OUTCOME_NO_SERVER, NULL);
+}
+
+/* Send the head */
+
+/* The Host that the server is sent. */
+static struct str host_for(const struct exchange *exchange)
+{
+    const struct config_backend *backend = &config_of(exchange)->backends[exchange->decision.side];
+
+    switch (backend->host) {
+    case HOST_CLIENT:
+        return exchange->request.authority;
+    case HOST_LITERAL:
+        return backend->host_literal;
+    default:
+        return str_of(exchange->server->server->authority);
+    }
+}
+
+static void write_request_head(struct exchange *exchange, struct buf *out)
+{
+    const struct config *config = config_of(exchange);
+    struct conn *conn = exchange->conn;
+    struct forward_request forward = {
+        .message = &exchange->request,
+        .host = host_for(exchange),
+        .client_ip = conn_client_ip(conn),
+        .scheme = exchange->scheme,
+        .port = str_of(conn->port),
+        .request_id = str_from(exchange->request_id, REQUEST_ID_BYTES),
+        .via = STR("cutover"),
+        .affinity_cookie = config->sticky.cookie.name,
+        .override_header = config->override.header,
+        .client_ip_header = config->forwarded.client_ip_header,
+        .trusted = exchange->is_trusted,
+        .upgrade = exchange->request.wants_upgrade,
+    };
+
+    buf_clear(out);
+    forward_request_head(&forward, out);
+}
+
+static void send_head(struct exchange *exchange)
+{
+    struct worker *worker = exchange->conn->worker;
+    struct upstream *upstream = exchange->upstream;
+
+    write_request_head(exchange, &worker->head);
+    struct str head = buf_str(&worker->head);
+    exchange->state = EXCHANGE_RELAY;
+    deadline_set(&upstream->deadline, &worker->deadlines.response_header, worker_now_ms(worker));
+
+    if (exchange->request_done && exchange->received_bytes == 0) {
+        struct iovec iov = {.iov_base = (char *)head.data, .iov_len = head.len};
+        /* Refused outright: the connection was dead already, and the server has seen nothing. */
+        if (stream_write(&upstream->stream, &iov, 1) != 0) {
+            attempt_failed(exchange, upstream->is_reused ? OUTCOME_STALE : OUTCOME_CLOSED);
+            return;
+        }
+        exchange->head_sent = true;
+        return;
+    }
+    /* With a body: head and what has come of the body go out in one piece. */
+    stream_hold(&upstream->stream, head);
+    if (exchange->received_bytes > 0 && !relay_replay(exchange))
+        return;
+    conn_process(exchange->conn);
+}
+
+void attempt_on_connect(struct exchange *exchange, int status)
+{
+    if (status == 0)
+        send_head(exchange);
+    else
+        attempt_failed(exchange, outcome_of_connect(status));
+}
+
+/* Again, or over */
+
+/* The other side may take it when policy lets it, it has not been tried, and the first side cannot
+ * have seen the request. */
+static bool fail_over(struct exchange *exchange)
+{
+    struct worker *worker = exchange->conn->worker;
+    const struct snapshot *snapshot = exchange->adopted->snapshot;
+    struct decision *decision = &exchange->decision;
+    bool usable[SIDES];
+
+    if (decision->side != decision->home)
+        return false;
+    snapshot_usable(snapshot, worker_now_ms(worker), usable);
+    usable[decision->home] = false;
+    if (!decide_failover(&snapshot->policy, usable, decision))
+        return false;
+    counter_add(&worker->counters->failovers[decision->home], 1);
+    return acquire_on_side(exchange);
+}
+
+/* Starts another attempt if the rules allow one. */
+static bool try_again(struct exchange *exchange, enum outcome outcome)
+{
+    const struct config_retry *retry = &config_of(exchange)->retry;
+    bool repeatable = method_is_safe(exchange->request.method);
+
+    if (retry->attempts == 0 || !exchange->is_replayable || exchange->answered)
+        return false;
+    if (outcome == OUTCOME_STALE) {
+        if (exchange->stale_retried || (exchange->head_sent && !repeatable))
+            return false;
+        exchange->stale_retried = true;
+        try_server(exchange);
+        return true;
+    }
+    if (exchange->head_sent)
+        return false;
+    if (exchange->addrs_tried + 1 < exchange->server->addr_count) {
+        exchange->addrs_tried++;
+        try_server(exchange);
+        return true;
+    }
+    if (exchange->retries < retry->attempts) {
+        exchange->retries++;
+        if (acquire_on_side(exchange))
+            return true;
+    }
+    return fail_over(exchange);
+}
+
+void attempt_failed(struct exchange *exchange, enum outcome outcome)
+{
+    struct upstream *upstream = exchange->upstream;
+
+    account_attempt(exchange, outcome);
+    if (upstream != NULL) {
+        if (!exchange->answered && !upstream->is_connected)
+            exchange->pool->next_addr++;
+        exchange->upstream = NULL;
+        upstream_close(upstream, true);
+    }
+    if (exchange->status != 0) {
+        exchange_finish(exchange, outcome, true);
+        return;
+    }
+    if (!try_again(exchange, outcome))
+        reply_outcome(exchange, outcome, NULL);
+}
+
+void attempt_done(struct exchange *exchange, enum outcome outcome, bool reuse)
+{
+    struct upstream *upstream = exchange->upstream;
+
+    account_attempt(exchange, outcome);
+    exchange->upstream = NULL;
+    if (reuse)
+        pool_release(upstream);
+    else
+        upstream_close(upstream, false);
+}

@@ -1,0 +1,324 @@
+/*
+ * exchange.c - one request from its head to its end: parsed, checked, decided, handed to an
+ * attempt.
+ *
+ *     exchange_start
+ *       | parse, checks ----------------------> reply (4xx, 501)
+ *       v
+ *     decide (route, bucket, side) -----------> reply (503: nobody can take it)
+ *       v
+ *     attempt_first -> relay.c or tunnel.c ---> exchange_finish
+ *
+ * The events of the connection to the server come in here and go to whoever they are for.
+ */
+#include "proxy/exchange.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "http/forward.h"
+#include "proxy/account.h"
+#include "proxy/attempt.h"
+#include "proxy/relay.h"
+#include "proxy/reply.h"
+#include "proxy/tunnel.h"
+
+#define FREE_EXCHANGES_MAX 256
+
+static const struct config *config_of(const struct exchange *exchange)
+{
+    return exchange->adopted->snapshot->config;
+}
+
+/* Life cycle */
+
+/* A fresh one, or one that ended before: it keeps its memory for fields. */
+static struct exchange *exchange_take(struct worker *worker, unsigned max_fields)
+{
+    struct list *node = worker->free_exchanges.next;
+    struct exchange *exchange;
+    struct message request;
+
+    if (node == &worker->free_exchanges) {
+        exchange = mem_alloc(sizeof(*exchange));
+        message_init(&request, max_fields);
+    } else {
+        exchange = CONTAINER_OF(node, struct exchange, node);
+        list_remove(node);
+        worker->free_exchange_count--;
+        request = exchange->request;
+        if (request.capacity != max_fields) {
+            message_deinit(&request);
+            message_init(&request, max_fields);
+        }
+    }
+    memset(exchange, 0, sizeof(*exchange));
+    exchange->request = request;
+    list_init(&exchange->node);
+    return exchange;
+}
+
+static struct exchange *exchange_new(struct conn *conn)
+{
+    struct worker *worker = conn->worker;
+    struct exchange *exchange = exchange_take(worker, worker_config(worker)->limits.headers);
+
+    exchange->conn = conn;
+    exchange->adopted = worker_pin(worker);
+    exchange->is_replayable = true;
+    exchange->client = conn->client;
+    exchange->scheme = STR("http");
+    exchange->decision.route = -1;
+    exchange->started_ns = clock_mono_ns();
+    worker_request_id(worker, exchange->request_id);
+    deadline_clear(&conn->deadline);
+    conn->exchange = exchange;
+    return exchange;
+}
+
+static void exchange_free(struct exchange *exchange)
+{
+    struct worker *worker = exchange->conn->worker;
+
+    list_remove(&exchange->node);
+    exchange->conn->exchange = NULL;
+    worker_unpin(worker, exchange->adopted);
+    buf_deinit(&exchange->head);
+    buf_deinit(&exchange->replay);
+    if (worker->free_exchange_count < FREE_EXCHANGES_MAX) {
+        list_push_front(&worker->free_exchanges, &exchange->node);
+        worker->free_exchange_count++;
+        return;
+    }
+    message_deinit(&exchange->request);
+    mem_free(exchange);
+}
+
+/* What must be true before the memory goes: nothing leased, the gauge of tunnels right. */
+static void let_go(struct exchange *exchange, enum outcome outcome)
+{
+    struct worker *worker = exchange->conn->worker;
+
+    exchange->state = EXCHANGE_DONE;
+    exchange->outcome = outcome;
+    if (exchange->upstream != NULL) {
+        account_attempt(exchange, outcome);
+        upstream_close(exchange->upstream, true);
+        exchange->upstream = NULL;
+    }
+    if (exchange->is_tunnel)
+        counter_sub(&worker->counters->tunnels[exchange->decision.side], 1);
+    account_request(exchange);
+}
+
+void exchange_finish(struct exchange *exchange, enum outcome outcome, bool cut)
+{
+    struct conn *conn = exchange->conn;
+    bool keep_alive = exchange->keep_alive;
+
+    /* What is still to come of the request's body is not the next request. */
+    if (!exchange->request_done)
+        conn->ends_after_answer = true;
+    let_go(exchange, outcome);
+    exchange_free(exchange);
+    if (cut)
+        conn_close(conn, true);
+    else
+        conn_exchange_done(conn, keep_alive);
+}
+
+void exchange_abort(struct exchange *exchange, enum outcome outcome)
+{
+    let_go(exchange, exchange->is_tunnel ? OUTCOME_TUNNEL : outcome);
+    exchange_free(exchange);
+}
+
+/* Decide */
+
+static bool is_trusted(const struct config_forwarded *forwarded, const struct addr *address)
+{
+    for (unsigned i = 0; i < forwarded->trust_count; i++) {
+        if (cidr_contains(&forwarded->trust[i], address))
+            return true;
+    }
+    return false;
+}
+
+/* Who the client is and how it came, when a trusted proxy in front of us tells. */
+static void believe_forwarded(struct exchange *exchange)
+{
+    const struct config_forwarded *forwarded = &config_of(exchange)->forwarded;
+    struct addr address = exchange->conn->client;
+    const struct field *proto = message_find(&exchange->request, FIELD_X_FORWARDED_PROTO);
+
+    if (!is_trusted(forwarded, &address))
+        return;
+    exchange->is_trusted = true;
+    if (proto != NULL && str_eq_nocase(proto->value, STR("https")))
+        exchange->scheme = STR("https");
+    /* From the last entry to the first, as long as each was written by somebody we trust. */
+    for (unsigned back = 0; is_trusted(forwarded, &address); back++) {
+        struct str entry = forward_client_entry(&exchange->request, back);
+        if (str_is_empty(entry) || !addr_parse_ip(entry, 0, &address))
+            return;
+        exchange->client = address;
+    }
+}
+
+static void exchange_decide(struct exchange *exchange)
+{
+    struct worker *worker = exchange->conn->worker;
+    const struct snapshot *snapshot = exchange->adopted->snapshot;
+    struct decision *decision = &exchange->decision;
+    bool usable[SIDES];
+
+    *decision = decide(&snapshot->policy, &exchange->request, &exchange->client);
+    if (decision->needs_draw)
+        decide_draw(&snapshot->policy,
+                    atomic_fetch_add_explicit(&worker->common->draws, 1, memory_order_relaxed),
+                    decision);
+    exchange->is_decided = true;
+    snapshot_usable(snapshot, worker_now_ms(worker), usable);
+    if (!decide_failover(&snapshot->policy, usable, decision)) {
+        reply_outcome(exchange,
+                      snapshot->policy.admin[decision->home] == ADMIN_MAINT ? OUTCOME_MAINTENANCE
+                                                                            : OUTCOME_NO_SERVER,
+                      NULL);
+        return;
+    }
+    if (decision->reason == REASON_FAILOVER)
+        counter_add(&worker->counters->failovers[decision->home], 1);
+    attempt_first(exchange);
+}
+
+static enum outcome outcome_of_fault(enum strict_fault fault)
+{
+    switch (fault) {
+    case STRICT_FIELDS:
+        return OUTCOME_HEAD_TOO_LARGE;
+    case STRICT_METHOD:
+        return OUTCOME_METHOD;
+    default:
+        return OUTCOME_BAD_REQUEST;
+    }
+}
+
+/* What is refused although it is well-formed; OUTCOME_OK when nothing is. */
+static enum outcome check_request(const struct exchange *exchange)
+{
+    const struct message *request = &exchange->request;
+    uint64_t body_max = config_of(exchange)->limits.body_bytes;
+
+    if (request->minor == 1 && !request->expects_continue &&
+        message_find(request, FIELD_EXPECT) != NULL)
+        return OUTCOME_EXPECTATION;
+    if (body_max > 0 && request->body == BODY_LENGTH && request->content_length > body_max)
+        return OUTCOME_BODY_TOO_LARGE;
+    return OUTCOME_OK;
+}
+
+void exchange_start(struct conn *conn, struct str head)
+{
+    struct exchange *exchange = exchange_new(conn);
+
+    buf_append_str(&exchange->head, head);
+    parser_reset(&conn->parser);
+    if (parser_head(&conn->parser, buf_str(&exchange->head), &exchange->request, false) !=
+        PARSE_DONE) {
+        conn->ends_after_answer = true;
+        reply_outcome(exchange, outcome_of_fault(conn->parser.fault),
+                      strict_fault_text(conn->parser.fault));
+        return;
+    }
+    exchange->is_parsed = true;
+    exchange->request_done = exchange->request.body == BODY_NONE;
+    if (!exchange->request_done)
+        deadline_set(&conn->deadline, &conn->worker->deadlines.client_body,
+                     worker_now_ms(conn->worker));
+    enum outcome refusal = check_request(exchange);
+    if (refusal != OUTCOME_OK) {
+        reply_outcome(exchange, refusal, NULL);
+        return;
+    }
+    believe_forwarded(exchange);
+    exchange_decide(exchange);
+}
+
+void exchange_refuse(struct conn *conn, enum outcome outcome, const char *detail)
+{
+    conn->ends_after_answer = true;
+    reply_outcome(exchange_new(conn), outcome, detail);
+}
+
+/* Events of the connection to the server */
+
+bool exchange_wants_body(const struct exchange *exchange)
+{
+    return exchange->state == EXCHANGE_RELAY && !exchange->request_done &&
+           (exchange->write_failed || !stream_is_congested(&exchange->upstream->stream));
+}
+
+void exchange_on_upstream_read(struct exchange *exchange, struct str data, int status)
+{
+    struct upstream *upstream = exchange->upstream;
+
+    if (exchange->state == EXCHANGE_TUNNEL) {
+        tunnel_on_server(exchange, data, status);
+        return;
+    }
+    if (data.len > 0) {
+        exchange->answered = true;
+        relay_response(exchange, data);
+        return;
+    }
+    if (status == 0 && exchange->status != 0) {
+        relay_response_end(exchange);
+        return;
+    }
+    if (exchange->status != 0)
+        attempt_failed(exchange, OUTCOME_TRUNCATED);
+    else if (upstream->is_reused && !exchange->answered)
+        attempt_failed(exchange, OUTCOME_STALE);
+    else
+        attempt_failed(exchange, OUTCOME_CLOSED);
+}
+
+void exchange_on_upstream_drain(struct exchange *exchange)
+{
+    struct worker *worker = exchange->conn->worker;
+
+    if (exchange->state == EXCHANGE_TUNNEL) {
+        tunnel_server_drained(exchange);
+        return;
+    }
+    deadline_set(&exchange->upstream->deadline,
+                 exchange->status == 0 ? &worker->deadlines.response_header
+                                       : &worker->deadlines.response_body,
+                 worker_now_ms(worker));
+    if (!exchange->request_done)
+        deadline_set(&exchange->conn->deadline, &worker->deadlines.client_body,
+                     worker_now_ms(worker));
+    conn_process(exchange->conn);
+}
+
+void exchange_on_upstream_error(struct exchange *exchange, int status)
+{
+    if (exchange->state == EXCHANGE_TUNNEL) {
+        tunnel_on_server(exchange, STR(""), status);
+        return;
+    }
+    /* The server takes no more, but may have said why (413, 401) before it closed: what it sent is
+     * still to be read, and the end of the stream comes behind it. */
+    exchange->write_failed = true;
+    stream_resume(&exchange->upstream->stream);
+    conn_process(exchange->conn);
+}
+
+void exchange_on_upstream_deadline(struct exchange *exchange)
+{
+    if (!exchange->upstream->is_connected)
+        attempt_failed(exchange, OUTCOME_CONNECT_TIMEOUT);
+    else if (exchange->status == 0)
+        attempt_failed(exchange, OUTCOME_RESPONSE_TIMEOUT);
+    else
+        attempt_failed(exchange, OUTCOME_STALLED);
+}

@@ -1,0 +1,104 @@
+/*
+ * pool.c - one worker's connections to one server.
+ *
+ *     upstream_connect -> leased -> pool_release -> idle (front of the stack) -> pool_acquire ->
+ * leased | 4 s, or the server closes
+ *                                                    +-> upstream_close
+ */
+#include "proxy/pool.h"
+
+#include "base/check.h"
+#include "proxy/upstream.h"
+#include "proxy/worker.h"
+
+struct pool *pool_of(struct worker *worker, struct server *server)
+{
+    LIST_FOREACH (&worker->pools, node) {
+        struct pool *pool = CONTAINER_OF(node, struct pool, node);
+        if (pool->server == server) {
+            pool->is_retired = false;
+            pool->users++;
+            return pool;
+        }
+    }
+    struct pool *pool = mem_zalloc(1, sizeof(*pool));
+    pool->worker = worker;
+    pool->server = server_ref(server);
+    pool->users = 1;
+    list_init(&pool->idle);
+    list_init(&pool->node);
+    list_push_back(&worker->pools, &pool->node);
+    return pool;
+}
+
+static void free_unused(struct pool *pool)
+{
+    if (pool->users > 0 || pool->open > 0)
+        return;
+    list_remove(&pool->node);
+    server_unref(pool->server);
+    mem_free(pool);
+}
+
+void pool_retire(struct pool *pool)
+{
+    pool->is_retired = true;
+    LIST_FOREACH (&pool->idle, node) {
+        upstream_close(CONTAINER_OF(node, struct upstream, node), false);
+    }
+}
+
+void pool_unuse(struct pool *pool)
+{
+    pool->users--;
+    free_unused(pool);
+}
+
+void pool_note_closed(struct pool *pool)
+{
+    pool->open--;
+    free_unused(pool);
+}
+
+struct upstream *pool_acquire(struct pool *pool, uint64_t max_idle_ms)
+{
+    uint64_t now_ms = worker_now_ms(pool->worker);
+    struct upstream *upstream;
+
+    while ((upstream = LIST_FIRST(&pool->idle, struct upstream, node)) != NULL) {
+        uint64_t idle_ms = now_ms - upstream->idle_since_ms;
+        /* The stack is in order of idleness: what is behind the first is older still. */
+        if (idle_ms >= max_idle_ms)
+            return NULL;
+        list_remove(&upstream->node);
+        deadline_clear(&upstream->deadline);
+        if (upstream->idle_limit_ms > 0 && idle_ms >= upstream->idle_limit_ms) {
+            upstream_close(upstream, false);
+            continue;
+        }
+        upstream->is_reused = true;
+        upstream_set_active(upstream, true);
+        return upstream;
+    }
+    return NULL;
+}
+
+void pool_release(struct upstream *upstream)
+{
+    struct pool *pool = upstream->pool;
+    struct worker *worker = pool->worker;
+
+    upstream->exchange = NULL;
+    if (pool->is_retired || worker->is_draining) {
+        upstream_close(upstream, false);
+        return;
+    }
+    upstream_set_active(upstream, false);
+    parser_reset(&upstream->parser);
+    buf_deinit(&upstream->inbox);
+    upstream->searched = 0;
+    upstream->idle_since_ms = worker_now_ms(worker);
+    stream_resume(&upstream->stream);
+    list_push_front(&pool->idle, &upstream->node);
+    deadline_set(&upstream->deadline, &worker->deadlines.upstream_idle, upstream->idle_since_ms);
+}

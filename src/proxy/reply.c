@@ -1,0 +1,80 @@
+/* reply.c - the answers that the proxy gives in its own name. */
+#include "proxy/reply.h"
+
+#include "base/json.h"
+#include "http/forward.h"
+#include "http/writer.h"
+
+static void write_body(struct buf *out, const char *code, const char *text, const char *detail)
+{
+    struct json json;
+
+    json_init(&json, out);
+    json_object_begin(&json, NULL);
+    json_object_begin(&json, "error");
+    json_text(&json, "code", code);
+    json_text(&json, "message", text);
+    if (detail != NULL)
+        json_text(&json, "detail", detail);
+    json_object_end(&json);
+    json_object_end(&json);
+    buf_append_char(out, '\n');
+}
+
+/* When it is worth coming back: after two health checks a server that is well again is up. */
+static struct str retry_after(const struct exchange *exchange, struct buf *text)
+{
+    const struct config *config = exchange->adopted->snapshot->config;
+    uint64_t interval_ms = config->backends[SIDE_OLD].health.interval_ms;
+
+    buf_printf(text, "%llu", (unsigned long long)(interval_ms / 1000 + 1));
+    return buf_str(text);
+}
+
+void reply_outcome(struct exchange *exchange, enum outcome outcome, const char *detail)
+{
+    const struct outcome_row *row = outcome_row(outcome);
+    struct conn *conn = exchange->conn;
+    struct worker *worker = conn->worker;
+    struct buf body = BUF_EMPTY;
+    struct buf after = BUF_EMPTY;
+    struct writer_field fields[3];
+    unsigned count = 0;
+    bool head_only = exchange->is_parsed && str_eq(exchange->request.method, STR("HEAD"));
+    struct str id = str_from(exchange->request_id, REQUEST_ID_BYTES);
+
+    exchange->keep_alive = exchange->is_parsed && exchange->request.keep_alive &&
+                           exchange->request_done && !worker->is_draining;
+    if (exchange->is_parsed)
+        id = forward_request_id(&exchange->request, id);
+    fields[count++] = (struct writer_field){"X-Cutover-Outcome", str_of(row->token)};
+    fields[count++] = (struct writer_field){"X-Request-ID", id};
+    if (row->status == 503)
+        fields[count++] = (struct writer_field){"Retry-After", retry_after(exchange, &after)};
+    write_body(&body, row->token, row->text, detail);
+    exchange->status = row->status;
+
+    buf_clear(&worker->head);
+    writer_answer(row->status, fields, count, STR("application/json"), buf_str(&body),
+                  exchange->keep_alive, head_only, &worker->head);
+    struct str answer = buf_str(&worker->head);
+    struct iovec iov = {.iov_base = (char *)answer.data, .iov_len = answer.len};
+    bool failed = stream_write(&conn->stream, &iov, 1) != 0;
+    exchange->sent_bytes += head_only ? 0 : buf_len(&body);
+    buf_deinit(&body);
+    buf_deinit(&after);
+    exchange_finish(exchange, outcome, failed);
+}
+
+void reply_overloaded(struct buf *out)
+{
+    const struct outcome_row *row = outcome_row(OUTCOME_OVERLOADED);
+    struct writer_field fields[] = {{"X-Cutover-Outcome", str_of(row->token)},
+                                    {"Retry-After", STR("1")}};
+    struct buf body = BUF_EMPTY;
+
+    write_body(&body, row->token, row->text, NULL);
+    writer_answer(row->status, fields, 2, STR("application/json"), buf_str(&body), false, false,
+                  out);
+    buf_deinit(&body);
+}

@@ -1,0 +1,133 @@
+/*
+ * upstream.c - a connection to a server: socket events in, calls on the leasing exchange out.
+ *
+ * While it is idle nobody leases it; whatever happens to it then - bytes that nobody asked for, the
+ * server's FIN, an error - means that it cannot be trusted with another request, and closes it.
+ */
+#include "proxy/upstream.h"
+
+#include "base/check.h"
+#include "proxy/attempt.h"
+#include "proxy/exchange.h"
+#include "proxy/worker.h"
+
+static struct upstream *of_stream(struct stream *stream)
+{
+    return CONTAINER_OF(stream, struct upstream, stream);
+}
+
+static void on_connect(struct stream *stream, int status)
+{
+    struct upstream *upstream = of_stream(stream);
+
+    deadline_clear(&upstream->deadline);
+    if (status == 0) {
+        upstream->is_connected = true;
+        stream_start(stream);
+    }
+    if (upstream->exchange != NULL)
+        attempt_on_connect(upstream->exchange, status);
+    else
+        upstream_close(upstream, false);
+}
+
+static void on_read(struct stream *stream, struct str data, int status)
+{
+    struct upstream *upstream = of_stream(stream);
+
+    if (upstream->exchange != NULL)
+        exchange_on_upstream_read(upstream->exchange, data, status);
+    else
+        upstream_close(upstream, false);
+}
+
+static void on_drain(struct stream *stream)
+{
+    struct upstream *upstream = of_stream(stream);
+
+    if (upstream->exchange != NULL)
+        exchange_on_upstream_drain(upstream->exchange);
+}
+
+static void on_error(struct stream *stream, int status)
+{
+    struct upstream *upstream = of_stream(stream);
+
+    if (upstream->exchange != NULL)
+        exchange_on_upstream_error(upstream->exchange, status);
+    else
+        upstream_close(upstream, false);
+}
+
+static void on_close(struct stream *stream)
+{
+    struct upstream *upstream = of_stream(stream);
+    struct pool *pool = upstream->pool;
+    struct worker *worker = pool->worker;
+
+    buf_deinit(&upstream->inbox);
+    mem_free(upstream);
+    worker->upstream_count--;
+    pool_note_closed(pool);
+    worker_note_closed(worker);
+}
+
+static const struct stream_ops upstream_ops = {
+    .on_connect = on_connect,
+    .on_read = on_read,
+    .on_drain = on_drain,
+    .on_error = on_error,
+    .on_close = on_close,
+};
+
+void upstream_set_active(struct upstream *upstream, bool active)
+{
+    if (upstream->is_active == active)
+        return;
+    upstream->is_active = active;
+    atomic_fetch_add_explicit(&upstream->pool->server->shared.active, active ? 1u : (unsigned)-1,
+                              memory_order_relaxed);
+}
+
+struct upstream *upstream_connect(struct pool *pool, struct exchange *exchange,
+                                  const struct addr *address, int *status)
+{
+    struct worker *worker = pool->worker;
+    struct upstream *upstream = mem_zalloc(1, sizeof(*upstream));
+
+    upstream->pool = pool;
+    upstream->exchange = exchange;
+    list_init(&upstream->node);
+    deadline_init(&upstream->deadline);
+    parser_init(&upstream->parser, PARSER_RESPONSE);
+    CHECK(stream_init(&upstream->stream, &worker->loop, &upstream_ops) == 0);
+    pool->open++;
+    worker->upstream_count++;
+    counter_add(&worker->counters->upstreams[pool->server->side], 1);
+    atomic_fetch_add_explicit(&pool->server->shared.upstreams, 1, memory_order_relaxed);
+    upstream_set_active(upstream, true);
+
+    *status = stream_connect(&upstream->stream, address);
+    if (*status != 0) {
+        upstream_close(upstream, false);
+        return NULL;
+    }
+    deadline_set(&upstream->deadline, &worker->deadlines.connect, worker_now_ms(worker));
+    return upstream;
+}
+
+void upstream_close(struct upstream *upstream, bool reset)
+{
+    if (upstream->stream.is_closing)
+        return;
+    upstream->exchange = NULL;
+    upstream_set_active(upstream, false);
+    list_remove(&upstream->node);
+    deadline_clear(&upstream->deadline);
+    counter_sub(&upstream->pool->worker->counters->upstreams[upstream->pool->server->side], 1);
+    atomic_fetch_sub_explicit(&upstream->pool->server->shared.upstreams, 1, memory_order_relaxed);
+    if (reset)
+        stream_reset(&upstream->stream);
+    else
+        stream_close(&upstream->stream);
+}

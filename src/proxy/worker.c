@@ -1,0 +1,377 @@
+/*
+ * worker.c - a thread with its loop: adopts snapshots, sweeps deadlines, ends when it has drained.
+ *
+ *     control thread                          worker thread
+ *     worker_publish: inbox <- snapshot       on_wake: adopt what is in the inbox
+ *                     uv_async_send    ---->           look at the stage
+ *     worker_set_stage: stage, async   ---->  on_sweep: deadlines, waiting exchanges, access lines
+ */
+#include "proxy/worker.h"
+
+#include <signal.h>
+#include <sys/random.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "proxy/account.h"
+#include "proxy/attempt.h"
+#include "proxy/conn.h"
+#include "proxy/exchange.h"
+
+/* Snapshots */
+
+static void adopted_free(struct adopted *adopted)
+{
+    for (int side = 0; side < SIDES; side++) {
+        for (unsigned i = 0; i < adopted->snapshot->backends[side].count; i++)
+            pool_unuse(adopted->pools[side][i]);
+        mem_free(adopted->pools[side]);
+    }
+    snapshot_unref(adopted->snapshot);
+    mem_free(adopted);
+}
+
+struct adopted *worker_pin(struct worker *worker)
+{
+    worker->adopted->pins++;
+    return worker->adopted;
+}
+
+void worker_unpin(struct worker *worker, struct adopted *adopted)
+{
+    (void)worker;
+    if (--adopted->pins == 0)
+        adopted_free(adopted);
+}
+
+static bool snapshot_has_server(const struct snapshot *snapshot, const struct server *server)
+{
+    const struct snapshot_backend *backend = &snapshot->backends[server->side];
+
+    for (unsigned i = 0; i < backend->count; i++) {
+        if (backend->servers[i].server == server)
+            return true;
+    }
+    return false;
+}
+
+static void follow_timeouts(struct worker *worker, const struct config_timeouts *timeouts)
+{
+    struct worker_deadlines *deadlines = &worker->deadlines;
+
+    deadlines->client_header.after_ms = timeouts->client_header;
+    deadlines->client_body.after_ms = timeouts->client_body;
+    deadlines->client_idle.after_ms = timeouts->client_idle;
+    deadlines->connect.after_ms = timeouts->connect;
+    deadlines->response_header.after_ms = timeouts->response_header;
+    deadlines->response_body.after_ms = timeouts->response_body;
+    deadlines->upstream_idle.after_ms = timeouts->upstream_idle;
+    deadlines->tunnel_idle.after_ms = timeouts->tunnel_idle;
+}
+
+/* Takes over the reference on `snapshot`. */
+static void adopt(struct worker *worker, struct snapshot *snapshot)
+{
+    struct adopted *before = worker->adopted;
+    struct adopted *adopted = mem_zalloc(1, sizeof(*adopted));
+
+    adopted->snapshot = snapshot;
+    adopted->pins = 1;
+    for (int side = 0; side < SIDES; side++) {
+        struct snapshot_backend *backend = &snapshot->backends[side];
+        adopted->pools[side] = mem_zalloc(backend->count, sizeof(struct pool *));
+        for (unsigned i = 0; i < backend->count; i++)
+            adopted->pools[side][i] = pool_of(worker, backend->servers[i].server);
+        /* The rotation goes on where it was, and starts elsewhere in each worker. */
+        adopted->cursor[side] = before == NULL ? worker->index : before->cursor[side];
+    }
+    worker->adopted = adopted;
+    LIST_FOREACH (&worker->pools, node) {
+        struct pool *pool = CONTAINER_OF(node, struct pool, node);
+        if (!snapshot_has_server(snapshot, pool->server))
+            pool_retire(pool);
+    }
+    follow_timeouts(worker, &snapshot->config->timeouts);
+    if (worker->response.capacity != snapshot->config->limits.headers) {
+        message_deinit(&worker->response);
+        message_init(&worker->response, snapshot->config->limits.headers);
+    }
+    if (before != NULL)
+        worker_unpin(worker, before);
+}
+
+void worker_publish(struct worker *worker, struct snapshot *snapshot)
+{
+    struct snapshot *unread = atomic_exchange_explicit(
+        &worker->shared.inbox, snapshot_ref(snapshot), memory_order_acq_rel);
+
+    snapshot_unref(unread);
+    uv_async_send(&worker->wake);
+}
+
+static void look_into_inbox(struct worker *worker)
+{
+    struct snapshot *snapshot =
+        atomic_exchange_explicit(&worker->shared.inbox, NULL, memory_order_acq_rel);
+
+    if (snapshot != NULL)
+        adopt(worker, snapshot);
+}
+
+/* Draining */
+
+static void on_listener_closed(struct listener *listener)
+{
+    struct worker *worker = listener->owner;
+
+    worker->open_listeners--;
+    worker_note_closed(worker);
+}
+
+static void start_draining(struct worker *worker)
+{
+    worker->is_draining = true;
+    for (unsigned i = 0; i < worker->listener_count; i++)
+        listener_stop(&worker->listeners[i]);
+    LIST_FOREACH (&worker->conns, node) {
+        struct conn *conn = CONTAINER_OF(node, struct conn, node);
+        if (conn_is_idle(conn))
+            conn_close(conn, false);
+    }
+    worker_note_closed(worker);
+}
+
+static void close_all(struct worker *worker)
+{
+    /* From the front each time: what is closed leaves the list, and may take others along. */
+    while (!list_is_empty(&worker->conns)) {
+        struct conn *conn = CONTAINER_OF(worker->conns.next, struct conn, node);
+        if (conn->exchange != NULL)
+            exchange_abort(conn->exchange, OUTCOME_SHUTDOWN);
+        conn_close(conn, true);
+    }
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct worker *worker = wake->data;
+    int stage = atomic_load_explicit(&worker->shared.stage, memory_order_acquire);
+
+    look_into_inbox(worker);
+    if (stage >= WORKER_DRAINING && !worker->is_draining)
+        start_draining(worker);
+    if (stage == WORKER_STOPPING)
+        close_all(worker);
+}
+
+/* Nothing is left but the idle connections to servers: those go, then the loop's own handles. */
+void worker_note_closed(struct worker *worker)
+{
+    if (!worker->is_draining || worker->conn_count > 0 || worker->open_listeners > 0)
+        return;
+    if (!worker->is_finishing) {
+        worker->is_finishing = true;
+        LIST_FOREACH (&worker->pools, node) {
+            pool_retire(CONTAINER_OF(node, struct pool, node));
+        }
+    }
+    if (worker->upstream_count > 0 || uv_is_closing((uv_handle_t *)&worker->sweep))
+        return;
+    account_flush(worker);
+    uv_close((uv_handle_t *)&worker->sweep, NULL);
+    uv_close((uv_handle_t *)&worker->wake, NULL);
+}
+
+/* Time */
+
+static void on_upstream_deadline(struct deadline *deadline)
+{
+    struct upstream *upstream = CONTAINER_OF(deadline, struct upstream, deadline);
+
+    if (upstream->exchange != NULL)
+        exchange_on_upstream_deadline(upstream->exchange);
+    else
+        upstream_close(upstream, false);
+}
+
+static void init_deadlines(struct worker_deadlines *deadlines)
+{
+    deadline_list_init(&deadlines->client_header, 0, conn_on_header_deadline);
+    deadline_list_init(&deadlines->client_body, 0, conn_on_body_deadline);
+    deadline_list_init(&deadlines->client_idle, 0, conn_on_idle_deadline);
+    deadline_list_init(&deadlines->linger, LINGER_MS, conn_on_idle_deadline);
+    deadline_list_init(&deadlines->connect, 0, on_upstream_deadline);
+    deadline_list_init(&deadlines->response_header, 0, on_upstream_deadline);
+    deadline_list_init(&deadlines->response_body, 0, on_upstream_deadline);
+    deadline_list_init(&deadlines->upstream_idle, 0, on_upstream_deadline);
+    deadline_list_init(&deadlines->tunnel_idle, 0, conn_on_tunnel_deadline);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct worker *worker = timer->data;
+    struct worker_deadlines *deadlines = &worker->deadlines;
+    uint64_t now_ms = worker_now_ms(worker);
+
+    deadline_sweep(&deadlines->client_header, now_ms);
+    deadline_sweep(&deadlines->client_body, now_ms);
+    deadline_sweep(&deadlines->client_idle, now_ms);
+    deadline_sweep(&deadlines->linger, now_ms);
+    deadline_sweep(&deadlines->connect, now_ms);
+    deadline_sweep(&deadlines->response_header, now_ms);
+    deadline_sweep(&deadlines->response_body, now_ms);
+    deadline_sweep(&deadlines->upstream_idle, now_ms);
+    deadline_sweep(&deadlines->tunnel_idle, now_ms);
+    LIST_FOREACH (&worker->waiting, node) {
+        attempt_retry_waiting(CONTAINER_OF(node, struct exchange, node));
+    }
+    account_flush(worker);
+}
+
+/* Request ids: xorshift128+, seeded by the kernel. */
+
+static uint64_t next_random(struct worker *worker)
+{
+    uint64_t x = worker->random[0];
+    uint64_t y = worker->random[1];
+
+    worker->random[0] = y;
+    x ^= x << 23;
+    worker->random[1] = x ^ y ^ (x >> 17) ^ (y >> 26);
+    return worker->random[1] + y;
+}
+
+void worker_request_id(struct worker *worker, char id[REQUEST_ID_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (int half = 0; half < 2; half++) {
+        uint64_t bits = next_random(worker);
+        for (int i = 0; i < REQUEST_ID_BYTES / 2; i++, bits >>= 4)
+            *id++ = digits[bits & 15];
+    }
+}
+
+/* Life cycle */
+
+static void on_connection(struct listener *listener, int fd, const struct addr *client)
+{
+    conn_accept(listener->owner, listener, fd, client);
+}
+
+static bool open_listeners(struct worker *worker, struct addr *addresses, unsigned count,
+                           struct error *error)
+{
+    worker->listeners = mem_zalloc(count, sizeof(*worker->listeners));
+    for (unsigned i = 0; i < count; i++) {
+        struct listener *listener = &worker->listeners[i];
+        if (!listener_open(listener, &addresses[i], true, error))
+            return false;
+        addresses[i] = listener->address;
+        listener->owner = worker;
+        listener->on_connection = on_connection;
+        listener->on_close = on_listener_closed;
+        worker->listener_count++;
+    }
+    return true;
+}
+
+struct worker *worker_new(unsigned index, struct worker_shared *common, struct addr *addresses,
+                          unsigned address_count, struct error *error)
+{
+    struct worker *worker = mem_zalloc(1, sizeof(*worker));
+
+    worker->index = index;
+    worker->common = common;
+    worker->counters = counters_new();
+    list_init(&worker->conns);
+    list_init(&worker->pools);
+    list_init(&worker->waiting);
+    list_init(&worker->free_exchanges);
+    init_deadlines(&worker->deadlines);
+    message_init(&worker->response, 1);
+    CHECK(getrandom(worker->random, sizeof(worker->random), 0) == sizeof(worker->random));
+    CHECK(uv_loop_init(&worker->loop) == 0);
+    worker->loop.data = &worker->io;
+    CHECK(uv_timer_init(&worker->loop, &worker->sweep) == 0);
+    CHECK(uv_async_init(&worker->loop, &worker->wake, on_wake) == 0);
+    worker->sweep.data = worker;
+    worker->wake.data = worker;
+    if (open_listeners(worker, addresses, address_count, error))
+        return worker;
+    worker_free(worker);
+    return NULL;
+}
+
+static void run(void *argument)
+{
+    struct worker *worker = argument;
+
+    for (unsigned i = 0; i < worker->listener_count; i++) {
+        CHECK(listener_start(&worker->listeners[i], &worker->loop) == 0);
+        worker->open_listeners++;
+    }
+    uv_timer_start(&worker->sweep, on_sweep, DEADLINE_SWEEP_MS, DEADLINE_SWEEP_MS);
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+    worker->common->on_drained(worker->common->on_drained_data);
+}
+
+bool worker_start(struct worker *worker, struct error *error)
+{
+    sigset_t all, before;
+
+    look_into_inbox(worker);
+    CHECK(worker->adopted != NULL);
+    /* Signals are the control thread's. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int status = uv_thread_create(&worker->thread, run, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return status == 0 || error_set(error, "cannot start a worker: %s", uv_strerror(status));
+}
+
+void worker_set_stage(struct worker *worker, enum worker_stage stage)
+{
+    atomic_store_explicit(&worker->shared.stage, stage, memory_order_release);
+    uv_async_send(&worker->wake);
+}
+
+void worker_join(struct worker *worker)
+{
+    uv_thread_join(&worker->thread);
+}
+
+static void free_exchanges(struct worker *worker)
+{
+    LIST_FOREACH (&worker->free_exchanges, node) {
+        struct exchange *exchange = CONTAINER_OF(node, struct exchange, node);
+        message_deinit(&exchange->request);
+        mem_free(exchange);
+    }
+}
+
+void worker_free(struct worker *worker)
+{
+    if (!uv_is_closing((uv_handle_t *)&worker->sweep)) { /* never ran */
+        for (unsigned i = 0; i < worker->listener_count; i++)
+            listener_abandon(&worker->listeners[i]);
+        uv_close((uv_handle_t *)&worker->sweep, NULL);
+        uv_close((uv_handle_t *)&worker->wake, NULL);
+        uv_run(&worker->loop, UV_RUN_DEFAULT);
+    }
+    snapshot_unref(atomic_exchange_explicit(&worker->shared.inbox, NULL, memory_order_acq_rel));
+    LIST_FOREACH (&worker->pools, node) {
+        pool_retire(CONTAINER_OF(node, struct pool, node));
+    }
+    if (worker->adopted != NULL)
+        worker_unpin(worker, worker->adopted);
+    free_exchanges(worker);
+    CHECK(uv_loop_close(&worker->loop) == 0);
+    message_deinit(&worker->response);
+    buf_deinit(&worker->head);
+    buf_deinit(&worker->set_cookie);
+    buf_deinit(&worker->access);
+    counters_free(worker->counters);
+    mem_free(worker->listeners);
+    mem_free(worker);
+}
