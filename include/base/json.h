@@ -35,7 +35,7 @@ void json_text(struct json *json, const char *name, const char *value); /* NULL 
 void json_i64(struct json *json, const char *name, int64_t value);
 void json_u64(struct json *json, const char *name, uint64_t value);
 void json_bool(struct json *json, const char *name, bool value);
-void json_null(struct json *json, const char *name);
+void json_none(struct json *json, const char *name); /* null; jansson has taken that name */
 
 /* `value` / 10^decimals with trailing zeros cut: (1025, 2) is 10.25, (3000, 2) is 30. */
 void json_decimal(struct json *json, const char *name, int64_t value, unsigned decimals);

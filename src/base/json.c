@@ -178,7 +178,7 @@ void json_str(struct json *json, const char *name, struct str value)
 void json_text(struct json *json, const char *name, const char *value)
 {
     if (value == NULL) {
-        json_null(json, name);
+        json_none(json, name);
     } else {
         json_str(json, name, str_of(value));
     }
@@ -238,7 +238,7 @@ void json_bool(struct json *json, const char *name, bool value)
     json_raw(json, name, value ? STR("true") : STR("false"));
 }
 
-void json_null(struct json *json, const char *name)
+void json_none(struct json *json, const char *name)
 {
     json_raw(json, name, STR("null"));
 }

@@ -116,7 +116,7 @@ static void put_field(struct json *json, const struct log_field *field)
     switch (field->type) {
     case LOG_TYPE_STR:
         if (field->text.data == NULL) {
-            json_null(json, field->name);
+            json_none(json, field->name);
         } else {
             json_str(json, field->name, field->text);
         }

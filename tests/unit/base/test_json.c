@@ -44,7 +44,7 @@ Test(json, commas_stand_between_values_and_nowhere_else)
     json_bool(&json, NULL, true);
     json_array_end(&json);
     json_object_begin(&json, "inner");
-    json_null(&json, "none");
+    json_none(&json, "none");
     json_object_end(&json);
     json_bool(&json, "last", false);
     json_object_end(&json);

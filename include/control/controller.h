@@ -1,0 +1,203 @@
+/*
+ * controller.h - the single writer: the one place where what the proxy does is changed.
+ *
+ *     admin API, SIGHUP, prober, resolver -> controller -> store (disk) -> new snapshot -> publish
+ *
+ * Lives on the control thread with its own loop; nothing here is called from anywhere else. A
+ * change goes through the same four steps, always: check it, write it to disk, publish a snapshot
+ * with a new generation, note an event. When the disk does not take it, a change is refused and
+ * nothing is applied - but for rollback, which is applied first, answered with durable false, and
+ * written again every second until the disk takes it.
+ *
+ * The state wins over the configuration: initial_weight, and a route's own weight, count until the
+ * state knows them, which is from the first start (or reload) with them on.
+ *
+ * Life cycle and publishing are in controller.c, what operators order in orders.c, servers and what
+ * is heard of them in fleet.c; draft.h is the way of a change onto disk and into a snapshot.
+ */
+#ifndef CONTROL_CONTROLLER_H
+#define CONTROL_CONTROLLER_H
+
+#include <uv.h>
+
+#include "control/events.h"
+#include "control/store.h"
+#include "state/snapshot.h"
+
+/* Error codes of the API, with the HTTP status that each has. */
+#define CONTROL_RESULTS(X)                                     \
+    X(CONTROL_OK, "ok", 200)                                   \
+    X(CONTROL_BAD_JSON, "bad_json", 400)                       \
+    X(CONTROL_UNKNOWN_FIELD, "unknown_field", 400)             \
+    X(CONTROL_BAD_VALUE, "bad_value", 400)                     \
+    X(CONTROL_WEIGHT_OUT_OF_RANGE, "weight_out_of_range", 400) \
+    X(CONTROL_MISSING_FIELD, "missing_field", 400)             \
+    X(CONTROL_UNAUTHORIZED, "unauthorized", 401)               \
+    X(CONTROL_FORBIDDEN, "forbidden", 403)                     \
+    X(CONTROL_NOT_FOUND, "not_found", 404)                     \
+    X(CONTROL_UNKNOWN_ROUTE, "unknown_route", 404)             \
+    X(CONTROL_METHOD_NOT_ALLOWED, "method_not_allowed", 405)   \
+    X(CONTROL_ROUTE_PINNED, "route_pinned", 409)               \
+    X(CONTROL_ROUTE_FOLLOWS, "route_follows_main", 409)        \
+    X(CONTROL_OLD_NOT_USABLE, "old_not_usable", 409)           \
+    X(CONTROL_GENERATION_STALE, "generation_stale", 412)       \
+    X(CONTROL_TOO_LARGE, "too_large", 413)                     \
+    X(CONTROL_CONFIG_INVALID, "config_invalid", 422)           \
+    X(CONTROL_STATE_NOT_SAVED, "state_not_saved", 500)         \
+    X(CONTROL_LATER, "not_in_this_version", 501)               \
+    X(CONTROL_BUSY, "busy", 503)
+
+enum control_result {
+#define X(id, code, status) id,
+    CONTROL_RESULTS(X)
+#undef X
+};
+
+const char *control_result_code(enum control_result result);
+unsigned control_result_status(enum control_result result);
+
+/* Who asks, and why: for the audit. Borrowed strings. */
+struct control_request {
+    struct str actor;
+    struct str reason;
+    bool has_if_match;
+    uint64_t if_match; /* the generation that the caller has seen */
+    bool dry_run;
+};
+
+/* A server, its addresses and its checks, as the controller knows it. Order as in the
+ * configuration. */
+struct controller_server {
+    struct server *server; /* owned: one reference */
+    struct addr addrs[SERVER_ADDRS_MAX];
+    unsigned addr_count;
+    struct health health; /* the prober's running count */
+};
+
+struct controller_backend {
+    struct controller_server servers[SERVERS_MAX];
+    unsigned count;
+};
+
+struct prober;
+struct resolver;
+
+struct controller {
+    uv_loop_t *loop;       /* borrowed: from server */
+    struct config *config; /* owned: one reference */
+    char *config_path;     /* owned */
+
+    struct store store;
+    struct state state;       /* as applied */
+    struct arena state_arena; /* strings of `state`; renewed with each change */
+    bool durable;             /* `state` is on disk */
+    uv_timer_t persist_timer; /* writes `state` again until it is durable */
+
+    uint64_t generation;       /* of `snapshot`; grows over restarts too */
+    struct snapshot *snapshot; /* owned: one reference; the one published last */
+    struct controller_backend backends[SIDES];
+    struct str slot_names[ROUTE_SLOTS]; /* owned; "main" first; never change once given */
+    bool slots_are_full;                /* it was told that a route has to share slot 0 */
+
+    struct events events;
+    struct prober *prober;     /* owned */
+    struct resolver *resolver; /* owned */
+
+    uint64_t started_ms; /* monotonic */
+    bool draining;       /* set by server when it was told to stop */
+
+    /* where counters come from: one for each worker, borrowed */
+    struct counters *const *counters;
+    unsigned counters_count;
+
+    /* hands a snapshot to all workers; takes no reference (each worker takes its own) */
+    void (*publish)(void *publish_data, struct snapshot *snapshot);
+    void *publish_data;
+};
+
+struct controller_options {
+    uv_loop_t *loop;
+    struct config *config; /* a reference is taken */
+    const char *config_path;
+    bool reset_state; /* start from initial_weight when the state cannot be read */
+    struct counters *const *counters;
+    unsigned counters_count;
+    void (*publish)(void *publish_data, struct snapshot *snapshot);
+    void *publish_data;
+};
+
+/* Life cycle */
+
+/*
+ * Locks and reads the state (says in the log which won, state or configuration), makes the first
+ * snapshot and publishes it. False: nothing was started; the error is for the person at the
+ * terminal.
+ */
+bool controller_init(struct controller *controller, const struct controller_options *options,
+                     struct error *error) MUST_CHECK;
+
+/* Starts health checks and name resolution. */
+void controller_start(struct controller *controller);
+
+/* Stops timers, checks and look-ups: their handles close as the loop runs on. A look-up that hangs
+ * in the system cannot be stopped and keeps the loop alive: the caller sets itself a deadline. */
+void controller_stop(struct controller *controller);
+
+/* After the loop has ended, or has been given up. */
+void controller_deinit(struct controller *controller);
+
+/* Changes. Each answers CONTROL_OK, or a refusal with `error` set; both are noted as events, but
+ * for a dry run, which is checked like any other and changes and notes nothing. What asks for what
+ * is already so is answered CONTROL_OK under the present generation. */
+
+/* `route` empty or "main": the main weight. */
+enum control_result controller_set_weight(struct controller *controller,
+                                          const struct control_request *request, struct str route,
+                                          unsigned weight, struct error *error);
+
+/* Every weight (the main one and each route's own) to `to`. Applied even when it cannot be saved:
+ * *durable is false then. Refused when old is not usable (down, ejected, in maint), unless forced;
+ * an old side that no check has looked at yet counts as usable. */
+enum control_result controller_rollback(struct controller *controller,
+                                        const struct control_request *request, unsigned to,
+                                        bool force, bool *durable, struct error *error);
+
+enum control_result controller_set_admin(struct controller *controller,
+                                         const struct control_request *request, enum side side,
+                                         enum admin_state state, struct error *error);
+
+/* Reads the configuration file again. CONTROL_CONFIG_INVALID: `problems` (initialised by the
+ * caller) lists all that is wrong, or is empty and `error` says what needs a restart; the old
+ * configuration goes on. */
+enum control_result controller_reload(struct controller *controller,
+                                      const struct control_request *request,
+                                      struct config_problems *problems, struct error *error);
+
+/* From the prober and the resolver. */
+
+/* One health check of a server ended. Flips are events and log lines. */
+void controller_note_check(struct controller *controller, enum side side, unsigned index,
+                           bool success, const char *detail);
+
+/* The addresses of a server's name; publishes a new snapshot when they differ. count 0: the look-up
+ * failed; the last good ones stay. */
+void controller_note_addrs(struct controller *controller, enum side side, unsigned index,
+                           const struct addr *addrs, unsigned count, const char *detail);
+
+/* Inside the controller */
+
+/* Publishes the present configuration, state and addresses under the next generation. */
+void controller_publish(struct controller *controller);
+
+/* Inspect */
+
+/* Old has a server that a check has found up, it is not ejected, and old is not in maint. */
+bool controller_rollback_ready(const struct controller *controller);
+
+/* Not draining, and some server of either side has been found up. */
+bool controller_is_ready(const struct controller *controller);
+
+/* Sums the counters of all workers into `sum` (which is zeroed first). */
+void controller_sum_counters(const struct controller *controller, struct counters *sum);
+
+#endif

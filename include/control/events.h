@@ -1,0 +1,52 @@
+/*
+ * events.h - the audit trail in memory: every change, refused change, health flip and reload, the
+ * newest EVENTS_MAX of them. Each is also a log line. Followers (SSE) are told of each new one.
+ */
+#ifndef CONTROL_EVENTS_H
+#define CONTROL_EVENTS_H
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/list.h"
+
+#define EVENTS_MAX       1000
+#define EVENT_TEXT_BYTES 256
+
+struct event {
+    uint64_t id; /* from 1, growing by one */
+    uint64_t wall_ms;
+    char actor[64];    /* X-Actor or the peer's address; "cutover" for what happens by itself */
+    char what[48];     /* "weight", "rollback", "backend", "reload", "health", "eject", ... */
+    char subject[128]; /* route, backend or server it is about; may be empty */
+    char from[32], to[32];
+    char reason[EVENT_TEXT_BYTES];
+    char result[48]; /* "ok", or the error code of a refused attempt */
+};
+
+struct events {
+    struct event *ring; /* owned; EVENTS_MAX entries */
+    uint64_t next_id;
+    struct list followers;
+};
+
+/* Told of each new event, in order. Must not add events itself. */
+struct event_follower {
+    struct list node;
+    void (*on_event)(struct event_follower *follower, const struct event *event);
+};
+
+void events_init(struct events *events);
+void events_deinit(struct events *events);
+
+/* Copies `event` (id and time are filled in here), logs it, tells the followers. */
+void events_add(struct events *events, struct event event);
+
+void events_follow(struct events *events, struct event_follower *follower);
+void event_follower_stop(struct event_follower *follower);
+
+/* Event number `id`, or NULL when it never was or is no longer kept. */
+const struct event *events_get(const struct events *events, uint64_t id);
+
+void event_write(const struct event *event, struct json *json, const char *name);
+
+#endif

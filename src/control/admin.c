@@ -1,0 +1,110 @@
+/*
+ * admin.c - the listener of the admin port, on the control loop:
+ *
+ *     listener -> admin_conn (reads, asks the gate) -> api_answer -> admin_conn (writes)
+ *                          `-> admin_stream (SSE)  <- events
+ *
+ * Also owns the second's timer that samples the requests of the last minute for status.
+ */
+#include "control/admin.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "control/admin_conn.h"
+
+#define BACKLOG   128
+#define SECOND_MS 1000
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct admin *admin = listener->data;
+    if (status < 0) {
+        log_event(LOG_WARN, "admin connection failed", LOG_TEXT("error", uv_strerror(status)));
+        return;
+    }
+    admin_conn_accept(admin);
+}
+
+static void on_second(uv_timer_t *timer)
+{
+    struct admin *admin = timer->data;
+    controller_sum_counters(admin->controller, admin->sum);
+    rates_sample(&admin->rates, admin->sum);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct admin *admin = handle->data;
+    admin->open_handles--;
+}
+
+/* 0 or UV_E*. */
+static int bind_and_listen(struct admin *admin, const struct addr *wanted)
+{
+    struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
+    int len = sizeof(storage);
+    int status = uv_tcp_bind(&admin->listener, &wanted->any, 0);
+    if (status == 0) {
+        status = uv_listen((uv_stream_t *)&admin->listener, BACKLOG, on_connection);
+    }
+    if (status == 0) {
+        status = uv_tcp_getsockname(&admin->listener, (struct sockaddr *)&storage, &len);
+    }
+    if (status == 0) {
+        admin->bound = addr_from_sockaddr((const struct sockaddr *)&storage);
+    }
+    return status;
+}
+
+struct admin *admin_start(struct controller *controller, struct error *error)
+{
+    struct admin *admin = mem_zalloc(1, sizeof(*admin));
+    admin->controller = controller;
+    admin->sum = counters_new();
+    list_init(&admin->conns);
+    CHECK(uv_tcp_init(controller->loop, &admin->listener) == 0);
+    CHECK(uv_timer_init(controller->loop, &admin->second) == 0);
+    admin->listener.data = admin;
+    admin->second.data = admin;
+    admin->open_handles = 2;
+
+    int status = bind_and_listen(admin, &controller->config->admin.address);
+    if (status < 0) {
+        error_set(error, "admin.address: cannot listen on %.*s: %s",
+                  STR_ARG(controller->config->admin.text), uv_strerror(status));
+        admin_stop(admin);
+        uv_run(controller->loop, UV_RUN_NOWAIT); /* the close callbacks */
+        admin_free(admin);
+        return NULL;
+    }
+    CHECK(uv_timer_start(&admin->second, on_second, SECOND_MS, SECOND_MS) == 0);
+    return admin;
+}
+
+struct addr admin_address(const struct admin *admin)
+{
+    return admin->bound;
+}
+
+void admin_stop(struct admin *admin)
+{
+    if (admin->is_stopping) {
+        return;
+    }
+    admin->is_stopping = true;
+    uv_close((uv_handle_t *)&admin->listener, on_closed);
+    uv_close((uv_handle_t *)&admin->second, on_closed);
+    LIST_FOREACH (&admin->conns, node) {
+        admin_conn_wind_up(CONTAINER_OF(node, struct admin_conn, node));
+    }
+}
+
+void admin_free(struct admin *admin)
+{
+    if (admin == NULL) {
+        return;
+    }
+    CHECK(admin->open_handles == 0 && list_is_empty(&admin->conns));
+    counters_free(admin->sum);
+    mem_free(admin);
+}

@@ -1,0 +1,251 @@
+/*
+ * controller.c - start, stop and the way out: everything that changed leaves as one new snapshot.
+ *
+ *     start: store_open (lock) -> store_read -> state or initial_weight -> written once -> snapshot
+ *
+ * The write at the start takes the sequence past every generation that the last run may have used,
+ * and shows at once whether the folder can be written.
+ */
+#include "control/controller.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/draft.h"
+#include "control/fleet.h"
+#include "control/prober.h"
+#include "control/resolver.h"
+
+static const struct {
+    const char *code;
+    unsigned status;
+} results[] = {
+#define X(id, code, status) [id] = {code, status},
+    CONTROL_RESULTS(X)
+#undef X
+};
+
+const char *control_result_code(enum control_result result)
+{
+    return results[result].code;
+}
+
+unsigned control_result_status(enum control_result result)
+{
+    return results[result].status;
+}
+
+/* Publish */
+
+/* The counters slot of a route name: the one it has had before, or the next free one. */
+static unsigned slot_of(struct controller *controller, struct str name)
+{
+    unsigned slot = 1;
+
+    while (slot < ROUTE_SLOTS && !str_is_empty(controller->slot_names[slot]) &&
+           !str_eq(controller->slot_names[slot], name)) {
+        slot++;
+    }
+    if (slot == ROUTE_SLOTS) {
+        if (!controller->slots_are_full) {
+            log_event(LOG_WARN, "too many route names since the start: counted as the main route",
+                      LOG_STR("route", name));
+        }
+        controller->slots_are_full = true;
+        return 0;
+    }
+    if (str_is_empty(controller->slot_names[slot])) {
+        controller->slot_names[slot] = str_from(str_dup(name), name.len);
+    }
+    return slot;
+}
+
+static void fill_policy(struct controller *controller, struct snapshot *snapshot)
+{
+    const struct config *config = controller->config;
+    const struct state *state = &controller->state;
+    struct policy *policy = &snapshot->policy;
+
+    policy->weight = state->weight;
+    for (unsigned i = 0; i < config->route_count; i++) {
+        const struct route *route = &config->routes[i];
+
+        policy->route_weight[i] = state_route_weight(state, route->name, route->initial_weight);
+        snapshot->slots[i] = slot_of(controller, route->name);
+    }
+    for (int side = 0; side < SIDES; side++) {
+        policy->admin[side] = state->admin[side];
+    }
+}
+
+void controller_publish(struct controller *controller)
+{
+    struct snapshot *before = controller->snapshot;
+
+    controller->generation++;
+    controller->snapshot = snapshot_new(controller->config, controller->generation);
+    fill_policy(controller, controller->snapshot);
+    fleet_write(controller, controller->snapshot);
+    controller->publish(controller->publish_data, controller->snapshot);
+    snapshot_unref(before);
+}
+
+/* Start */
+
+static void log_weight(const struct controller *controller, const char *message)
+{
+    char weight[WEIGHT_TEXT_BYTES], initial[WEIGHT_TEXT_BYTES];
+
+    log_event(
+        LOG_INFO, message, LOG_TEXT("weight", weight_format(controller->state.weight, weight)),
+        LOG_TEXT("initial_weight", weight_format(controller->config->initial_weight, initial)),
+        LOG_TEXT("state_file", controller->store.path));
+}
+
+/* The state to start with, or the reason why there is none. */
+static bool read_state(struct controller *controller, bool reset, bool *is_first,
+                       struct error *error)
+{
+    struct error read_error;
+    enum store_found found =
+        store_read(&controller->store, &controller->state, &controller->state_arena, &read_error);
+
+    *is_first = found == STORE_NONE || found == STORE_UNREADABLE;
+    if (found == STORE_UNREADABLE && !reset) {
+        *error = read_error;
+        return false;
+    }
+    if (found == STORE_UNREADABLE && !store_reset(&controller->store, error)) {
+        return false;
+    }
+    if (found == STORE_UNREADABLE) {
+        log_event(LOG_WARN, "the state was unreadable and has been put aside",
+                  LOG_TEXT("error", read_error.text));
+    }
+    if (found == STORE_PREVIOUS) {
+        log_event(LOG_WARN, "the state file is not usable: its previous copy is taken",
+                  LOG_TEXT("error", read_error.text));
+    }
+    if (*is_first) {
+        memset(&controller->state, 0, sizeof(controller->state));
+        controller->state.weight = controller->config->initial_weight;
+    }
+    log_weight(controller, *is_first ? "no state yet: weight taken from initial_weight"
+                                     : "weight taken from the state file");
+    return true;
+}
+
+/* Without any state on disk the folder must take one; with one, a full disk does not stop us. */
+static bool write_first_state(struct controller *controller, bool is_first, struct error *error)
+{
+    struct draft draft;
+
+    controller->generation = controller->store.sequence + (is_first ? 0 : DRAFT_GENERATION_GAP);
+    draft_begin(&draft, controller);
+    controller->durable = draft_save(&draft, controller, error);
+    if (!controller->durable && is_first) {
+        draft_drop(&draft);
+        return false;
+    }
+    draft_apply(&draft, controller);
+    return true;
+}
+
+static bool load_state(struct controller *controller, bool reset, struct error *error)
+{
+    char *path = str_dup(controller->config->state_file);
+    bool is_first;
+    bool loaded = store_open(&controller->store, path, error) &&
+                  read_state(controller, reset, &is_first, error) &&
+                  write_first_state(controller, is_first, error);
+
+    mem_free(path);
+    return loaded;
+}
+
+/* Everything that owns memory; handles are closed by then, or were never started. */
+static void release(struct controller *controller)
+{
+    store_close(&controller->store);
+    fleet_release(controller);
+    snapshot_unref(controller->snapshot);
+    config_unref(controller->config);
+    arena_deinit(&controller->state_arena);
+    events_deinit(&controller->events);
+    for (unsigned i = 0; i < ROUTE_SLOTS; i++) {
+        mem_free((void *)controller->slot_names[i].data);
+    }
+    mem_free(controller->config_path);
+}
+
+bool controller_init(struct controller *controller, const struct controller_options *options,
+                     struct error *error)
+{
+    *controller = (struct controller){
+        .loop = options->loop,
+        .config = config_ref(options->config),
+        .config_path = mem_strdup(options->config_path),
+        .store.lock_fd = -1,
+        .durable = true,
+        .started_ms = clock_mono_ms(),
+        .counters = options->counters,
+        .counters_count = options->counters_count,
+        .publish = options->publish,
+        .publish_data = options->publish_data,
+    };
+    arena_init(&controller->state_arena);
+    events_init(&controller->events);
+    controller->slot_names[0] = str_from(mem_strdup(ROUTE_MAIN), strlen(ROUTE_MAIN));
+    fleet_adopt(controller);
+    if (!load_state(controller, options->reset_state, error)) {
+        release(controller);
+        return false;
+    }
+    uv_timer_init(controller->loop, &controller->persist_timer);
+    controller->persist_timer.data = controller;
+    if (!controller->durable) {
+        struct error ignored; /* it is in the log, and it is tried again */
+
+        state_save(controller, &ignored);
+    }
+    controller->prober = prober_new(controller);
+    controller->resolver = resolver_new(controller);
+    return true;
+}
+
+void controller_start(struct controller *controller)
+{
+    resolver_start(controller->resolver);
+    prober_start(controller->prober);
+}
+
+/* Stop */
+
+void controller_stop(struct controller *controller)
+{
+    struct error error;
+
+    if (!controller->durable && state_save(controller, &error)) {
+        log_message(LOG_INFO, "the state is on disk again");
+    }
+    uv_close((uv_handle_t *)&controller->persist_timer, NULL);
+    prober_stop(controller->prober);
+    resolver_stop(controller->resolver);
+}
+
+void controller_deinit(struct controller *controller)
+{
+    prober_free(controller->prober);
+    resolver_free(controller->resolver);
+    release(controller);
+}
+
+/* Inspect */
+
+void controller_sum_counters(const struct controller *controller, struct counters *sum)
+{
+    memset(sum, 0, sizeof(*sum));
+    for (unsigned i = 0; i < controller->counters_count; i++) {
+        counters_sum(sum, controller->counters[i]);
+    }
+}

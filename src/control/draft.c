@@ -1,0 +1,159 @@
+/*
+ * draft.c - the way of a change: a draft beside the state -> disk -> the state -> a snapshot.
+ *
+ * The sequence on disk is the generation that the change is published under. So a start takes up
+ * above every generation that was ever written; those that were not (addresses, reloads) are jumped
+ * over by the gap, and no If-Match from before a restart is ever right by accident.
+ */
+#include "control/draft.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define PERSIST_EVERY_MS 1000
+
+static void add_route(struct draft *draft, struct str name, unsigned weight)
+{
+    struct state *state = &draft->state;
+
+    if (state->route_count < ROUTES_MAX) {
+        state->routes[state->route_count++] = (struct state_route){
+            .name = arena_str(&draft->arena, name),
+            .weight = weight,
+        };
+    }
+}
+
+static struct state_route *find_route(struct draft *draft, struct str name)
+{
+    for (unsigned i = 0; i < draft->state.route_count; i++) {
+        if (str_eq(draft->state.routes[i].name, name)) {
+            return &draft->state.routes[i];
+        }
+    }
+    return NULL;
+}
+
+/* The configuration's routes first: it is the others that are left out when there is no room. */
+static void copy_routes(struct draft *draft, const struct config *config,
+                        const struct state *present)
+{
+    draft->state.route_count = 0;
+    for (unsigned i = 0; i < config->route_count; i++) {
+        const struct route *route = &config->routes[i];
+
+        if (route->kind == ROUTE_WEIGHTED) {
+            add_route(draft, route->name,
+                      state_route_weight(present, route->name, route->initial_weight));
+        }
+    }
+    for (unsigned i = 0; i < present->route_count; i++) {
+        if (find_route(draft, present->routes[i].name) == NULL) {
+            add_route(draft, present->routes[i].name, present->routes[i].weight);
+        }
+    }
+}
+
+void draft_begin(struct draft *draft, const struct controller *controller)
+{
+    struct state *state = &draft->state;
+
+    arena_init(&draft->arena);
+    *state = controller->state;
+    state->sequence = controller->generation + 1;
+    state->actor = arena_str(&draft->arena, state->actor);
+    state->reason = arena_str(&draft->arena, state->reason);
+    state->what = arena_str(&draft->arena, state->what);
+    state->route = arena_str(&draft->arena, state->route);
+    copy_routes(draft, controller->config, &controller->state);
+}
+
+void draft_drop(struct draft *draft)
+{
+    arena_deinit(&draft->arena);
+}
+
+void draft_set_route(struct draft *draft, struct str route, unsigned weight)
+{
+    struct state_route *found = find_route(draft, route);
+
+    CHECK(found != NULL);
+    found->weight = weight;
+}
+
+/* Cut where the audit trail cuts, so that nobody's long reason makes the file grow. */
+static struct str keep_text(struct draft *draft, struct str text)
+{
+    return arena_str(&draft->arena, str_slice(text, 0, EVENT_TEXT_BYTES));
+}
+
+void draft_sign(struct draft *draft, const struct control_request *request, const char *what,
+                struct str route, unsigned from, unsigned to)
+{
+    struct state *state = &draft->state;
+
+    state->changed_ms = clock_wall_ms();
+    state->actor = keep_text(draft, request->actor);
+    state->reason = keep_text(draft, request->reason);
+    state->what = keep_text(draft, str_of(what));
+    state->route = arena_str(&draft->arena, route);
+    state->from = from;
+    state->to = to;
+}
+
+static void is_durable(struct controller *controller)
+{
+    if (!controller->durable) {
+        controller->durable = true;
+        uv_timer_stop(&controller->persist_timer);
+    }
+}
+
+bool draft_save(struct draft *draft, struct controller *controller, struct error *error)
+{
+    if (!store_write(&controller->store, &draft->state, error)) {
+        return false;
+    }
+    is_durable(controller);
+    return true;
+}
+
+void draft_apply(struct draft *draft, struct controller *controller)
+{
+    struct arena before = controller->state_arena;
+
+    controller->state = draft->state;
+    controller->state_arena = draft->arena;
+    controller_publish(controller);
+    arena_deinit(&before);
+}
+
+static void on_persist_timer(uv_timer_t *timer)
+{
+    struct controller *controller = timer->data;
+    struct error error;
+
+    if (state_save(controller, &error)) {
+        log_event(LOG_INFO, "the state is on disk again",
+                  LOG_TEXT("state_file", controller->store.path),
+                  LOG_U64("generation", controller->generation));
+    }
+}
+
+bool state_save(struct controller *controller, struct error *error)
+{
+    controller->state.sequence = controller->generation;
+    if (store_write(&controller->store, &controller->state, error)) {
+        is_durable(controller);
+        return true;
+    }
+    if (!uv_is_active((uv_handle_t *)&controller->persist_timer)) {
+        log_event(LOG_ERROR, "the state is not on disk: it is tried again every second",
+                  LOG_TEXT("error", error->text));
+    }
+    controller->durable = false;
+    uv_timer_start(&controller->persist_timer, on_persist_timer, PERSIST_EVERY_MS,
+                   PERSIST_EVERY_MS);
+    return false;
+}

@@ -1,0 +1,94 @@
+/*
+ * events.c - the ring of what happened: add -> log line -> followers.
+ *
+ * Event `id` lies at ring[(id - 1) % EVENTS_MAX] until a newer one takes its place.
+ */
+#include "control/events.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+void events_init(struct events *events)
+{
+    events->ring = mem_zalloc(EVENTS_MAX, sizeof(*events->ring));
+    events->next_id = 1;
+    list_init(&events->followers);
+}
+
+/* Followers belong to their owners; they must have stopped, or never be stopped after this. */
+void events_deinit(struct events *events)
+{
+    mem_free(events->ring);
+    events->ring = NULL;
+}
+
+/* What somebody should look at: refusals, and servers that went away. */
+static enum log_level level_of(const struct event *event)
+{
+    bool went_well = strcmp(event->result, "ok") == 0;
+    bool is_down = strcmp(event->what, "health") == 0 && strcmp(event->to, "down") == 0;
+
+    return went_well && !is_down ? LOG_INFO : LOG_WARN;
+}
+
+static void log_one(const struct event *event)
+{
+    log_event(level_of(event), "event", LOG_TEXT("what", event->what),
+              LOG_TEXT("subject", event->subject), LOG_TEXT("from", event->from),
+              LOG_TEXT("to", event->to), LOG_TEXT("actor", event->actor),
+              LOG_TEXT("reason", event->reason), LOG_TEXT("result", event->result),
+              LOG_U64("id", event->id));
+}
+
+void events_add(struct events *events, struct event event)
+{
+    struct event *kept;
+
+    event.id = events->next_id++;
+    event.wall_ms = clock_wall_ms();
+    kept = &events->ring[(event.id - 1) % EVENTS_MAX];
+    *kept = event;
+    log_one(kept);
+    LIST_FOREACH (&events->followers, node) {
+        struct event_follower *follower = CONTAINER_OF(node, struct event_follower, node);
+
+        follower->on_event(follower, kept);
+    }
+}
+
+void events_follow(struct events *events, struct event_follower *follower)
+{
+    list_push_back(&events->followers, &follower->node);
+}
+
+void event_follower_stop(struct event_follower *follower)
+{
+    list_remove(&follower->node);
+}
+
+const struct event *events_get(const struct events *events, uint64_t id)
+{
+    if (id == 0 || id >= events->next_id || events->next_id - id > EVENTS_MAX) {
+        return NULL;
+    }
+    return &events->ring[(id - 1) % EVENTS_MAX];
+}
+
+void event_write(const struct event *event, struct json *json, const char *name)
+{
+    char at[CLOCK_ISO_BYTES];
+
+    clock_format(event->wall_ms, at);
+    json_object_begin(json, name);
+    json_u64(json, "id", event->id);
+    json_text(json, "at", at);
+    json_text(json, "actor", event->actor);
+    json_text(json, "what", event->what);
+    json_text(json, "subject", event->subject);
+    json_text(json, "from", event->from);
+    json_text(json, "to", event->to);
+    json_text(json, "reason", event->reason);
+    json_text(json, "result", event->result);
+    json_object_end(json);
+}

@@ -1,0 +1,147 @@
+/*
+ * metrics.c - prom_counters() writes what the workers counted; here stand the gauges that only the
+ * control thread knows: weights, health, generation, and the process itself.
+ */
+#include "control/metrics.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "control/status.h"
+#include "telemetry/prometheus.h"
+
+static void gauge(struct buf *out, const char *name, const char *help, uint64_t value)
+{
+    prom_family(out, name, "gauge", help);
+    prom_sample(out, name, NULL, 0, value);
+}
+
+static unsigned weight_of_route(const struct policy *policy, unsigned index)
+{
+    const struct route *route = &policy->routes[index];
+    switch (route->kind) {
+    case ROUTE_FOLLOWS:
+        return policy->weight;
+    case ROUTE_PINNED:
+        return route->pin == SIDE_NEW ? WEIGHT_MAX : 0;
+    case ROUTE_WEIGHTED:
+        return policy->route_weight[index];
+    }
+    return policy->weight;
+}
+
+static void write_weights(const struct policy *policy, struct buf *out)
+{
+    static const char name[] = "cutover_weight_percent";
+    struct prom_label label = {"route", STR(ROUTE_MAIN)};
+    prom_family(out, name, "gauge", "Percentage of users that go to new.");
+    prom_sample_decimal(out, name, &label, 1, policy->weight, 2);
+    for (unsigned i = 0; i < policy->route_count; i++) {
+        label.value = policy->routes[i].name;
+        prom_sample_decimal(out, name, &label, 1, weight_of_route(policy, i), 2);
+    }
+}
+
+static void write_backends(const struct controller *controller, struct buf *out)
+{
+    static const char name[] = "cutover_backend_up";
+    prom_family(out, name, "gauge", "1 when a server of the backend has been found up.");
+    for (int side = 0; side < SIDES; side++) {
+        struct prom_label label = {"backend", str_of(side_name((enum side)side))};
+        bool is_up = status_backend_health(controller, (enum side)side) == HEALTH_UP;
+        prom_sample(out, name, &label, 1, is_up ? 1 : 0);
+    }
+}
+
+static void write_servers(const struct controller *controller, struct buf *out)
+{
+    static const char name[] = "cutover_server_up";
+    prom_family(out, name, "gauge", "1 when the server's last checks found it up.");
+    for (int side = 0; side < SIDES; side++) {
+        const struct controller_backend *backend = &controller->backends[side];
+        for (unsigned i = 0; i < backend->count; i++) {
+            const struct server *server = backend->servers[i].server;
+            struct prom_label labels[] = {{"backend", str_of(side_name((enum side)side))},
+                                          {"server", str_of(server->url)}};
+            prom_sample(out, name, labels, 2, server_health(server) == HEALTH_UP ? 1 : 0);
+        }
+    }
+}
+
+static uint64_t count_open_fds(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    uint64_t count = 0;
+    if (folder == NULL) {
+        return 0;
+    }
+    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        count += entry->d_name[0] != '.' ? 1 : 0;
+    }
+    closedir(folder);
+    return count - 1; /* the folder itself was open */
+}
+
+static uint64_t resident_bytes(void)
+{
+    unsigned long total = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL) {
+        return 0;
+    }
+    int found = fscanf(file, "%lu %lu", &total, &resident);
+    fclose(file);
+    return found == 2 ? (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
+}
+
+static uint64_t timeval_us(struct timeval time)
+{
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec;
+}
+
+static void write_process(struct buf *out)
+{
+    static const char cpu[] = "process_cpu_seconds_total";
+    struct rusage usage;
+    gauge(out, "process_resident_memory_bytes", "Resident memory in bytes.", resident_bytes());
+    gauge(out, "process_open_fds", "Open file descriptors.", count_open_fds());
+    if (getrusage(RUSAGE_SELF, &usage) == 0) {
+        prom_family(out, cpu, "counter", "User and system CPU time in seconds.");
+        prom_sample_decimal(out, cpu, NULL, 0,
+                            timeval_us(usage.ru_utime) + timeval_us(usage.ru_stime), 6);
+    }
+}
+
+static void write_cutover(const struct controller *controller, struct buf *out)
+{
+    struct prom_label version = {"version", STR(CUTOVER_VERSION)};
+    uint64_t uptime_ms = clock_mono_ms() - controller->started_ms;
+    gauge(out, "cutover_config_generation", "Grows with every change.", controller->generation);
+    prom_family(out, "cutover_build_info", "gauge", "Constant 1; the version is in the label.");
+    prom_sample(out, "cutover_build_info", &version, 1, 1);
+    prom_family(out, "cutover_uptime_seconds", "gauge", "Seconds since the start.");
+    prom_sample_decimal(out, "cutover_uptime_seconds", NULL, 0, uptime_ms, 3);
+    prom_family(out, "cutover_log_dropped_total", "counter", "Log lines that the sink lost.");
+    prom_sample(out, "cutover_log_dropped_total", NULL, 0, log_dropped());
+    gauge(out, "cutover_state_durable", "1 when what is applied is also on disk.",
+          controller->durable ? 1 : 0);
+}
+
+void metrics_write(const struct controller *controller, struct buf *out)
+{
+    struct counters *sum = counters_new();
+    controller_sum_counters(controller, sum);
+    prom_counters(out, sum, controller->slot_names);
+    counters_free(sum);
+
+    write_weights(&controller->snapshot->policy, out);
+    write_backends(controller, out);
+    write_servers(controller, out);
+    write_cutover(controller, out);
+    write_process(out);
+}

@@ -1,0 +1,331 @@
+/*
+ * orders.c - what operators order: weights, rollback, administrative states, reload.
+ *
+ *     order_init -> checks (the first that fails ends it) -> draft -> disk -> snapshot -> order_end
+ *
+ * Every order ends in order_end, and so in the audit trail, also when it was refused.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/draft.h"
+#include "control/fleet.h"
+#include "control/prober.h"
+#include "control/resolver.h"
+
+struct order {
+    struct controller *controller;
+    const struct control_request *request;
+    struct error *error;
+    struct event event;
+};
+
+static void order_init(struct order *order, struct controller *controller,
+                       const struct control_request *request, const char *what, struct error *error)
+{
+    *order = (struct order){.controller = controller, .request = request, .error = error};
+    snprintf(order->event.actor, sizeof(order->event.actor), "%.*s", STR_ARG(request->actor));
+    snprintf(order->event.what, sizeof(order->event.what), "%s", what);
+}
+
+static void set_subject(struct order *order, struct str subject)
+{
+    snprintf(order->event.subject, sizeof(order->event.subject), "%.*s", STR_ARG(subject));
+}
+
+static void set_weights(struct order *order, unsigned from, unsigned to)
+{
+    char text[WEIGHT_TEXT_BYTES];
+
+    snprintf(order->event.from, sizeof(order->event.from), "%s", weight_format(from, text));
+    snprintf(order->event.to, sizeof(order->event.to), "%s", weight_format(to, text));
+}
+
+static enum control_result order_end(struct order *order, enum control_result result)
+{
+    struct event *event = &order->event;
+
+    if (order->request->dry_run) {
+        return result;
+    }
+    snprintf(event->result, sizeof(event->result), "%s", control_result_code(result));
+    if (result == CONTROL_OK) {
+        snprintf(event->reason, sizeof(event->reason), "%.*s", STR_ARG(order->request->reason));
+    } else {
+        snprintf(event->reason, sizeof(event->reason), "%.*s", (int)sizeof(event->reason) - 1,
+                 order->error->text);
+    }
+    events_add(&order->controller->events, *event);
+    return result;
+}
+
+static enum control_result check_generation(const struct order *order)
+{
+    const struct control_request *request = order->request;
+
+    if (!request->has_if_match || request->if_match == order->controller->generation) {
+        return CONTROL_OK;
+    }
+    error_set(order->error,
+              "If-Match names generation %" PRIu64 ", and it is generation %" PRIu64 " now",
+              request->if_match, order->controller->generation);
+    return CONTROL_GENERATION_STALE;
+}
+
+static enum control_result check_weight(const struct order *order, unsigned weight)
+{
+    if (weight <= WEIGHT_MAX) {
+        return CONTROL_OK;
+    }
+    error_set(order->error, "a weight is a percentage from 0 to 100");
+    return CONTROL_WEIGHT_OUT_OF_RANGE;
+}
+
+/* Disk, then traffic. */
+static enum control_result save_and_apply(struct order *order, struct draft *draft)
+{
+    if (!draft_save(draft, order->controller, order->error)) {
+        draft_drop(draft);
+        return CONTROL_STATE_NOT_SAVED;
+    }
+    draft_apply(draft, order->controller);
+    return CONTROL_OK;
+}
+
+/* Weight */
+
+static enum control_result find_weight(const struct order *order, struct str name, unsigned *weight)
+{
+    const struct controller *controller = order->controller;
+    const struct config *config = controller->config;
+    int index = route_find(config->routes, config->route_count, name);
+    const struct route *route = index < 0 ? NULL : &config->routes[index];
+
+    if (route == NULL) {
+        error_set(order->error, "there is no route \"%.*s\"", STR_ARG(str_slice(name, 0, 64)));
+        return CONTROL_UNKNOWN_ROUTE;
+    }
+    if (route->kind == ROUTE_PINNED) {
+        error_set(order->error, "the route \"%.*s\" is pinned to %s", STR_ARG(name),
+                  side_name(route->pin));
+        return CONTROL_ROUTE_PINNED;
+    }
+    if (route->kind == ROUTE_FOLLOWS) {
+        error_set(order->error, "the route \"%.*s\" has no weight of its own, it follows the main",
+                  STR_ARG(name));
+        return CONTROL_ROUTE_FOLLOWS;
+    }
+    *weight = state_route_weight(&controller->state, name, route->initial_weight);
+    return CONTROL_OK;
+}
+
+static enum control_result change_route(struct order *order, struct str route, unsigned from,
+                                        unsigned to)
+{
+    struct draft draft;
+
+    draft_begin(&draft, order->controller);
+    if (str_is_empty(route)) {
+        draft.state.weight = to;
+    } else {
+        draft_set_route(&draft, route, to);
+    }
+    draft_sign(&draft, order->request, "weight", route, from, to);
+    return save_and_apply(order, &draft);
+}
+
+enum control_result controller_set_weight(struct controller *controller,
+                                          const struct control_request *request, struct str route,
+                                          unsigned weight, struct error *error)
+{
+    bool is_main = str_is_empty(route) || str_eq(route, STR(ROUTE_MAIN));
+    unsigned now = controller->state.weight;
+    enum control_result result;
+    struct order order;
+
+    order_init(&order, controller, request, "weight", error);
+    set_subject(&order, is_main ? STR(ROUTE_MAIN) : route);
+    result = is_main ? CONTROL_OK : find_weight(&order, route, &now);
+    if (result == CONTROL_OK) {
+        set_weights(&order, now, weight);
+        result = check_weight(&order, weight);
+    }
+    if (result == CONTROL_OK) {
+        result = check_generation(&order);
+    }
+    if (result == CONTROL_OK && !request->dry_run && (weight != now || !controller->durable)) {
+        result = change_route(&order, is_main ? STR("") : route, now, weight);
+    }
+    return order_end(&order, result);
+}
+
+/* Rollback */
+
+static bool has_other_weight(const struct state *state, unsigned weight)
+{
+    bool other = state->weight != weight;
+
+    for (unsigned i = 0; i < state->route_count; i++) {
+        other = other || state->routes[i].weight != weight;
+    }
+    return other;
+}
+
+/* Traffic first, disk second: what is wrong with the disk must not keep users on a broken side. */
+static bool apply_rollback(struct order *order, unsigned to)
+{
+    struct controller *controller = order->controller;
+    struct error save_error;
+    struct draft draft;
+
+    draft_begin(&draft, controller);
+    draft_sign(&draft, order->request, "rollback", STR(""), draft.state.weight, to);
+    draft.state.weight = to;
+    for (unsigned i = 0; i < draft.state.route_count; i++) {
+        draft.state.routes[i].weight = to;
+    }
+    draft_apply(&draft, controller);
+    return state_save(controller, &save_error);
+}
+
+static enum control_result check_old(const struct order *order, bool force)
+{
+    if (force || fleet_old_is_usable(order->controller)) {
+        return CONTROL_OK;
+    }
+    error_set(order->error,
+              "old cannot take the users back now (%s): \"force\": true does it anyway",
+              order->controller->state.admin[SIDE_OLD] == ADMIN_MAINT ? "it is in maint"
+                                                                      : "no server of it is up");
+    return CONTROL_OLD_NOT_USABLE;
+}
+
+enum control_result controller_rollback(struct controller *controller,
+                                        const struct control_request *request, unsigned to,
+                                        bool force, bool *durable, struct error *error)
+{
+    enum control_result result;
+    struct order order;
+
+    order_init(&order, controller, request, "rollback", error);
+    set_subject(&order, STR("all weights"));
+    set_weights(&order, controller->state.weight, to);
+    result = check_weight(&order, to);
+    if (result == CONTROL_OK) {
+        result = check_generation(&order);
+    }
+    if (result == CONTROL_OK) {
+        result = check_old(&order, force);
+    }
+    *durable = controller->durable;
+    if (result == CONTROL_OK && !request->dry_run &&
+        (has_other_weight(&controller->state, to) || !controller->durable)) {
+        *durable = apply_rollback(&order, to);
+    }
+    return order_end(&order, result);
+}
+
+/* Administrative state */
+
+static enum control_result change_admin(struct order *order, enum side side, enum admin_state state)
+{
+    enum control_result result;
+    struct draft draft;
+
+    draft_begin(&draft, order->controller);
+    draft.state.admin[side] = state;
+    result = save_and_apply(order, &draft);
+    if (result == CONTROL_OK && state == ADMIN_MAINT &&
+        order->controller->state.admin[side_other(side)] == ADMIN_MAINT) {
+        log_message(LOG_WARN, "both backends are in maint: every request is answered 503");
+    }
+    return result;
+}
+
+enum control_result controller_set_admin(struct controller *controller,
+                                         const struct control_request *request, enum side side,
+                                         enum admin_state state, struct error *error)
+{
+    enum admin_state now = controller->state.admin[side];
+    enum control_result result;
+    struct order order;
+
+    order_init(&order, controller, request, "backend", error);
+    set_subject(&order, str_of(side_name(side)));
+    snprintf(order.event.from, sizeof(order.event.from), "%s", admin_state_name(now));
+    snprintf(order.event.to, sizeof(order.event.to), "%s", admin_state_name(state));
+    result = check_generation(&order);
+    if (result == CONTROL_OK && !request->dry_run && (state != now || !controller->durable)) {
+        result = change_admin(&order, side, state);
+    }
+    return order_end(&order, result);
+}
+
+/* Reload */
+
+/* The new configuration, or NULL with `problems` or the error set. */
+static struct config *load_config(const struct order *order, struct config_problems *problems)
+{
+    const struct controller *controller = order->controller;
+    struct config *next = config_load(controller->config_path, problems);
+
+    if (next == NULL) {
+        error_set(order->error, "%s has %u problem%s, the old configuration goes on: line %u: %.*s",
+                  controller->config_path, problems->count, problems->count == 1 ? "" : "s",
+                  problems->count == 0 ? 0 : problems->items[0].line,
+                  STR_ARG(problems->count == 0 ? STR("") : problems->items[0].text));
+        return NULL;
+    }
+    if (!config_can_replace(controller->config, next, order->error)) {
+        config_unref(next);
+        return NULL;
+    }
+    return next;
+}
+
+/* Takes over the reference to `next`. */
+static void adopt_config(struct controller *controller, struct config *next)
+{
+    unsigned routes_known = controller->state.route_count;
+    struct error error;
+    struct draft draft;
+
+    config_unref(controller->config);
+    controller->config = next;
+    fleet_adopt(controller);
+    draft_begin(&draft, controller);
+    draft_apply(&draft, controller);
+    prober_sync(controller->prober);
+    resolver_sync(controller->resolver);
+    if (controller->state.route_count != routes_known) {
+        state_save(controller, &error); /* new routes; when it fails it is tried again */
+    }
+}
+
+enum control_result controller_reload(struct controller *controller,
+                                      const struct control_request *request,
+                                      struct config_problems *problems, struct error *error)
+{
+    enum control_result result;
+    struct config *next;
+    struct order order;
+
+    order_init(&order, controller, request, "reload", error);
+    set_subject(&order, str_of(controller->config_path));
+    result = check_generation(&order);
+    if (result != CONTROL_OK) {
+        return order_end(&order, result);
+    }
+    next = load_config(&order, problems);
+    if (next == NULL) {
+        return order_end(&order, CONTROL_CONFIG_INVALID);
+    }
+    if (request->dry_run) {
+        config_unref(next);
+    } else {
+        adopt_config(controller, next);
+    }
+    return order_end(&order, CONTROL_OK);
+}

@@ -1,0 +1,432 @@
+/*
+ * probe.c - one server's checks, over and over:
+ *
+ *     IDLE -> WAIT -> [RESOLVE ->] CONNECT -> ANSWER -> DONE -> report -> WAIT
+ *              ^                      |  ^                        |
+ *              |                      v  |                        |
+ *              |                      NEXT  (the next address)    |
+ *              +--------------------------------------------------+
+ *
+ * The one timer is the next check's start in WAIT, and the end of patience in all other states. In
+ * NEXT and DONE the TCP handle is closing; its close callback goes on from there.
+ *
+ * A timer that fires long after it was due tells that the machine, or this thread, was stopped in
+ * between: whatever is missing then is not the server's fault, and the check counts for nothing.
+ */
+#include "control/probe.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "control/probe_http.h"
+
+/* A timer later than this is a stopped machine, not a busy one. */
+#define LATE_MS 500
+
+/* After a check that counts for nothing. */
+#define AGAIN_MS 1000
+
+/* Connecting to one of several addresses gets its share of the timeout, but no less than this. */
+#define CONNECT_SHARE_MIN_MS 500
+
+enum probe_state {
+    PROBE_IDLE = 0, /* not started */
+    PROBE_WAIT,     /* for the next check */
+    PROBE_RESOLVE,  /* the name has no address yet */
+    PROBE_CONNECT,  /* to address addr_index */
+    PROBE_ANSWER,   /* the request is out, the head of the answer is not all there */
+    PROBE_NEXT,     /* closing; then on to the next address */
+    PROBE_DONE,     /* closing; then `verdict` is reported */
+    PROBE_GONE,     /* closing for good */
+};
+
+enum verdict { VERDICT_VOID = 0, VERDICT_SUCCESS, VERDICT_FAILURE };
+
+struct probe {
+    struct list node;
+    struct controller *controller; /* borrowed: outlives all probes */
+    struct server *server;         /* owned: one reference */
+    enum side side;
+    unsigned index; /* of the server on its side */
+
+    enum probe_state state;
+    unsigned open_handles;
+    uv_timer_t timer;
+    uv_tcp_t tcp;
+    uv_connect_t connect;
+    uv_write_t write;
+
+    uint64_t started_ms;  /* of this check; monotonic, as are the next two */
+    uint64_t deadline_ms; /* of this check */
+    uint64_t due_ms;      /* of the timer */
+    uint64_t random;      /* state of the jitter */
+    unsigned addr_index;
+    struct buf request;
+    struct buf answer;
+    size_t searched; /* of `answer` */
+    enum verdict verdict;
+    char detail[PROBE_DETAIL_BYTES];
+};
+
+static void on_timer(uv_timer_t *timer);
+static void open_connection(struct probe *probe);
+
+static const struct config_backend *backend_of(const struct probe *probe)
+{
+    return &probe->controller->config->backends[probe->side];
+}
+
+static const struct controller_server *server_of(const struct probe *probe)
+{
+    return &probe->controller->backends[probe->side].servers[probe->index];
+}
+
+/* libuv counts from its own idea of now, which a long write to disk leaves behind. */
+static void arm(struct probe *probe, uint64_t delay_ms)
+{
+    probe->due_ms = clock_mono_ms() + delay_ms;
+    uv_update_time(probe->controller->loop);
+    uv_timer_start(&probe->timer, on_timer, delay_ms, 0);
+}
+
+/* Between checks */
+
+/* 90 % to 110 % of the interval, so that servers and proxies do not check in step (xorshift). */
+static uint64_t jittered(struct probe *probe, uint64_t interval_ms)
+{
+    probe->random ^= probe->random << 13;
+    probe->random ^= probe->random >> 7;
+    probe->random ^= probe->random << 17;
+    return interval_ms - interval_ms / 10 + probe->random % (interval_ms / 5 + 1);
+}
+
+static void wait_for_next(struct probe *probe)
+{
+    uint64_t interval_ms = backend_of(probe)->health.interval_ms;
+    uint64_t now_ms = clock_mono_ms();
+    uint64_t next_ms = probe->started_ms + jittered(probe, interval_ms);
+
+    if (probe->verdict == VERDICT_VOID) {
+        next_ms = now_ms + (interval_ms < AGAIN_MS ? interval_ms : AGAIN_MS);
+    }
+    probe->state = PROBE_WAIT;
+    arm(probe, next_ms > now_ms ? next_ms - now_ms : 0);
+}
+
+static void report(struct probe *probe)
+{
+    buf_deinit(&probe->request);
+    buf_deinit(&probe->answer);
+    if (probe->verdict != VERDICT_VOID) {
+        controller_note_check(probe->controller, probe->side, probe->index,
+                              probe->verdict == VERDICT_SUCCESS, probe->detail);
+    }
+    wait_for_next(probe);
+}
+
+/* Teardown: of a connection, and of the probe */
+
+static void free_when_closed(struct probe *probe)
+{
+    if (--probe->open_handles > 0) {
+        return;
+    }
+    server_unref(probe->server);
+    buf_deinit(&probe->request);
+    buf_deinit(&probe->answer);
+    mem_free(probe);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    free_when_closed(handle->data);
+}
+
+static void on_tcp_closed(uv_handle_t *handle)
+{
+    struct probe *probe = handle->data;
+
+    if (probe->state == PROBE_GONE) {
+        free_when_closed(probe);
+        return;
+    }
+    probe->open_handles--;
+    if (probe->state == PROBE_NEXT) {
+        open_connection(probe);
+    } else {
+        report(probe);
+    }
+}
+
+/* `next` is NEXT or DONE. */
+static void close_connection(struct probe *probe, enum probe_state next)
+{
+    bool is_open = probe->state == PROBE_CONNECT || probe->state == PROBE_ANSWER;
+
+    probe->state = next;
+    if (is_open) {
+        uv_close((uv_handle_t *)&probe->tcp, on_tcp_closed);
+    }
+}
+
+static void end_check(struct probe *probe, enum verdict verdict, const char *detail)
+{
+    probe->verdict = verdict;
+    snprintf(probe->detail, sizeof(probe->detail), "%s", detail);
+    uv_timer_stop(&probe->timer);
+    close_connection(probe, PROBE_DONE);
+}
+
+void probe_close(struct probe *probe)
+{
+    list_remove(&probe->node);
+    close_connection(probe, PROBE_GONE);
+    uv_close((uv_handle_t *)&probe->timer, on_timer_closed);
+}
+
+/* The answer */
+
+static void judge_status(struct probe *probe, unsigned status, const char *detail)
+{
+    const struct health_policy *policy = &backend_of(probe)->health;
+    bool success = status >= policy->success_min && status <= policy->success_max;
+
+    end_check(probe, success ? VERDICT_SUCCESS : VERDICT_FAILURE, detail);
+}
+
+static void read_answer(struct probe *probe)
+{
+    char detail[PROBE_DETAIL_BYTES];
+    unsigned status = 0;
+
+    switch (probe_answer_read(&probe->answer, &probe->searched, &status, detail)) {
+    case PARSE_MORE:
+        break;
+    case PARSE_DONE:
+        judge_status(probe, status, detail);
+        break;
+    case PARSE_BAD:
+        end_check(probe, VERDICT_FAILURE, detail);
+        break;
+    }
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    struct probe *probe = handle->data;
+
+    (void)suggested;
+    buffer->base = buf_reserve(&probe->answer, 4096);
+    buffer->len = 4096;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
+{
+    struct probe *probe = stream->data;
+
+    (void)buffer;
+    if (probe->state != PROBE_ANSWER || got == 0) {
+        return;
+    }
+    if (got < 0) {
+        end_check(probe, VERDICT_FAILURE,
+                  got == UV_EOF ? "connection closed without an answer" : uv_strerror((int)got));
+        return;
+    }
+    buf_commit(&probe->answer, (size_t)got);
+    read_answer(probe);
+}
+
+/* The request */
+
+static uint64_t time_left(const struct probe *probe)
+{
+    uint64_t now_ms = clock_mono_ms();
+
+    return probe->deadline_ms > now_ms ? probe->deadline_ms - now_ms : 0;
+}
+
+static void send_request(struct probe *probe)
+{
+    struct str request;
+    uv_buf_t buffer;
+    int status;
+
+    buf_clear(&probe->request);
+    probe_request_write(backend_of(probe), probe->server, &probe->request);
+    request = buf_str(&probe->request);
+    buffer = uv_buf_init((char *)request.data, (unsigned)request.len);
+    probe->state = PROBE_ANSWER;
+    arm(probe, time_left(probe));
+    /* A write that fails is told by the read, which may also have an answer all the same. */
+    status = uv_write(&probe->write, (uv_stream_t *)&probe->tcp, &buffer, 1, NULL);
+    if (status == 0) {
+        status = uv_read_start((uv_stream_t *)&probe->tcp, on_alloc, on_read);
+    }
+    if (status < 0) {
+        end_check(probe, VERDICT_FAILURE, uv_strerror(status));
+    }
+}
+
+/* Connecting */
+
+static bool has_next_addr(const struct probe *probe)
+{
+    return probe->addr_index + 1 < server_of(probe)->addr_count;
+}
+
+static void connect_failed(struct probe *probe, const char *detail)
+{
+    if (has_next_addr(probe) && time_left(probe) > 0) {
+        probe->addr_index++;
+        uv_timer_stop(&probe->timer);
+        close_connection(probe, PROBE_NEXT);
+    } else {
+        end_check(probe, VERDICT_FAILURE, detail);
+    }
+}
+
+static void on_connect(uv_connect_t *connect, int status)
+{
+    struct probe *probe = connect->handle->data;
+
+    if (probe->state != PROBE_CONNECT) {
+        return; /* cancelled by uv_close */
+    }
+    if (status < 0) {
+        connect_failed(probe, uv_strerror(status));
+    } else {
+        send_request(probe);
+    }
+}
+
+/* One dead address must not use up the time that a living one behind it needs. */
+static uint64_t connect_share(const struct probe *probe)
+{
+    unsigned count = server_of(probe)->addr_count;
+    unsigned tries_left = count > probe->addr_index ? count - probe->addr_index : 1;
+    uint64_t left = time_left(probe);
+    uint64_t share = left / tries_left;
+
+    if (share < CONNECT_SHARE_MIN_MS) {
+        share = left < CONNECT_SHARE_MIN_MS ? left : CONNECT_SHARE_MIN_MS;
+    }
+    return share;
+}
+
+static void open_connection(struct probe *probe)
+{
+    const struct controller_server *server = server_of(probe);
+    const struct addr *addr = &server->addrs[probe->addr_index % server->addr_count];
+    int status;
+
+    uv_tcp_init(probe->controller->loop, &probe->tcp);
+    probe->tcp.data = probe;
+    probe->open_handles++;
+    probe->state = PROBE_CONNECT;
+    probe->searched = 0;
+    buf_clear(&probe->answer);
+    arm(probe, connect_share(probe));
+    status = uv_tcp_connect(&probe->connect, &probe->tcp, &addr->any, on_connect);
+    if (status < 0) {
+        connect_failed(probe, uv_strerror(status));
+    }
+}
+
+static void begin_check(struct probe *probe)
+{
+    probe->started_ms = clock_mono_ms();
+    probe->deadline_ms = probe->started_ms + backend_of(probe)->health.timeout_ms;
+    probe->addr_index = 0;
+    if (server_of(probe)->addr_count > 0) {
+        open_connection(probe);
+        return;
+    }
+    probe->state = PROBE_RESOLVE;
+    arm(probe, time_left(probe));
+}
+
+/* Time */
+
+static void time_is_up(struct probe *probe)
+{
+    uint64_t timeout_ms = backend_of(probe)->health.timeout_ms;
+    bool is_late = clock_mono_ms() > probe->due_ms + LATE_MS;
+    char detail[64];
+
+    if (timeout_ms % 1000 == 0) {
+        snprintf(detail, sizeof(detail), "timeout after %us", (unsigned)(timeout_ms / 1000));
+    } else {
+        snprintf(detail, sizeof(detail), "timeout after %ums", (unsigned)timeout_ms);
+    }
+    if (is_late) {
+        end_check(probe, VERDICT_VOID, "");
+    } else if (probe->state == PROBE_CONNECT) {
+        connect_failed(probe, detail);
+    } else {
+        end_check(probe, VERDICT_FAILURE, detail);
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct probe *probe = timer->data;
+
+    if (probe->state == PROBE_WAIT) {
+        begin_check(probe);
+    } else if (probe->state == PROBE_RESOLVE) {
+        end_check(probe, VERDICT_FAILURE, "the name has not resolved");
+        report(probe); /* no connection was opened, so no callback does it */
+    } else {
+        time_is_up(probe);
+    }
+}
+
+/* Life cycle */
+
+struct probe *probe_new(struct controller *controller, enum side side, unsigned index,
+                        struct list *probes)
+{
+    struct probe *probe = mem_zalloc(1, sizeof(*probe));
+
+    probe->controller = controller;
+    probe->server = server_ref(controller->backends[side].servers[index].server);
+    probe->side = side;
+    probe->index = index;
+    probe->random = (clock_mono_ns() ^ (uint64_t)(uintptr_t)probe) | 1;
+    uv_timer_init(controller->loop, &probe->timer);
+    probe->timer.data = probe;
+    probe->open_handles = 1;
+    list_push_back(probes, &probe->node);
+    return probe;
+}
+
+void probe_start(struct probe *probe)
+{
+    if (probe->state == PROBE_IDLE) {
+        begin_check(probe);
+    }
+}
+
+struct probe *probe_of_node(struct list *node)
+{
+    return CONTAINER_OF(node, struct probe, node);
+}
+
+const struct server *probe_server(const struct probe *probe)
+{
+    return probe->server;
+}
+
+void probe_update(struct probe *probe, unsigned index)
+{
+    uint64_t interval_ms = backend_of(probe)->health.interval_ms;
+
+    probe->index = index;
+    if (probe->state == PROBE_RESOLVE && server_of(probe)->addr_count > 0) {
+        open_connection(probe);
+    } else if (probe->state == PROBE_WAIT && uv_timer_get_due_in(&probe->timer) > interval_ms) {
+        arm(probe, interval_ms);
+    }
+}

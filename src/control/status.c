@@ -1,0 +1,133 @@
+/*
+ * status.c - the snapshot that was published last, the servers behind it, and the sums of the
+ * counters, put into words. Reads only.
+ */
+#include "control/status.h"
+
+#include "base/clock.h"
+#include "base/version.h"
+#include "control/record.h"
+
+enum health_state status_backend_health(const struct controller *controller, enum side side)
+{
+    const struct controller_backend *backend = &controller->backends[side];
+    unsigned down = 0;
+    for (unsigned i = 0; i < backend->count; i++) {
+        enum health_state health = server_health(backend->servers[i].server);
+        if (health == HEALTH_UP) {
+            return HEALTH_UP;
+        }
+        down += health == HEALTH_DOWN ? 1 : 0;
+    }
+    return down == backend->count ? HEALTH_DOWN : HEALTH_UNKNOWN;
+}
+
+static void write_routes(const struct policy *policy, struct json *json)
+{
+    json_array_begin(json, "routes");
+    for (unsigned i = 0; i < policy->route_count; i++) {
+        const struct route *route = &policy->routes[i];
+        json_object_begin(json, NULL);
+        json_str(json, "name", route->name);
+        if (route->kind == ROUTE_PINNED) {
+            json_text(json, "pin", side_name(route->pin));
+        } else if (route->kind == ROUTE_WEIGHTED) {
+            json_decimal(json, "weight", policy->route_weight[i], 2);
+        } else {
+            json_decimal(json, "weight", policy->weight, 2);
+            json_text(json, "follows", ROUTE_MAIN);
+        }
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+static void write_server(const struct server *server, uint64_t now_ms, struct json *json)
+{
+    unsigned upstreams = atomic_load(&server->shared.upstreams);
+    unsigned active = atomic_load(&server->shared.active);
+    json_object_begin(json, NULL);
+    json_text(json, "url", server->url);
+    json_text(json, "health", health_name(server_health(server)));
+    json_bool(json, "ejected", server_is_ejected(server, now_ms));
+    json_u64(json, "active", active);
+    /* Two gauges that are not read at one moment. */
+    json_u64(json, "idle", upstreams > active ? upstreams - active : 0);
+    json_object_end(json);
+}
+
+static void write_backend(const struct controller *controller, const struct rates *rates,
+                          const struct counters *sum, enum side side, struct json *json)
+{
+    const struct controller_backend *backend = &controller->backends[side];
+    uint64_t now_ms = clock_mono_ms();
+    json_object_begin(json, side_name(side));
+    json_str(json, "name", controller->config->backends[side].name);
+    json_text(json, "admin", admin_state_name(controller->snapshot->policy.admin[side]));
+    json_text(json, "health", health_name(status_backend_health(controller, side)));
+    json_array_begin(json, "servers");
+    for (unsigned i = 0; i < backend->count; i++) {
+        write_server(backend->servers[i].server, now_ms, json);
+    }
+    json_array_end(json);
+    json_object_begin(json, "share");
+    json_u64(json, "requests_1m", rates_last_minute(rates, sum, side));
+    json_u64(json, "sockets", counter_read(&sum->tunnels[side]));
+    json_object_end(json);
+    json_object_end(json);
+}
+
+/* The plan is not in this version; its place is, so that clients need not change with it. */
+static void write_plan(struct json *json)
+{
+    json_object_begin(json, "plan");
+    json_text(json, "state", "idle");
+    json_u64(json, "step", 0);
+    json_u64(json, "steps", 0);
+    json_none(json, "hold_left_s");
+    json_none(json, "verdict");
+    json_object_end(json);
+}
+
+static void write_last_change(const struct state *state, struct json *json)
+{
+    char at[CLOCK_ISO_BYTES];
+    if (str_is_empty(state->what)) {
+        json_none(json, "last_change");
+        return;
+    }
+    clock_format(state->changed_ms, at);
+    json_object_begin(json, "last_change");
+    json_text(json, "at", at);
+    json_str(json, "actor", state->actor);
+    json_str(json, "what", state->what);
+    json_str(json, "route", str_is_empty(state->route) ? STR(ROUTE_MAIN) : state->route);
+    json_str(json, "reason", state->reason);
+    json_decimal(json, "from", state->from, 2);
+    json_decimal(json, "to", state->to, 2);
+    json_object_end(json);
+}
+
+void status_write(const struct controller *controller, const struct rates *rates, struct json *json)
+{
+    const struct policy *policy = &controller->snapshot->policy;
+    struct counters *sum = counters_new();
+    controller_sum_counters(controller, sum);
+
+    json_text(json, "version", CUTOVER_VERSION);
+    json_u64(json, "uptime_s", (clock_mono_ms() - controller->started_ms) / 1000);
+    json_u64(json, "generation", controller->generation);
+    json_decimal(json, "weight", policy->weight, 2);
+    write_routes(policy, json);
+    json_object_begin(json, "backends");
+    for (int side = 0; side < SIDES; side++) {
+        write_backend(controller, rates, sum, (enum side)side, json);
+    }
+    json_object_end(json);
+    write_plan(json);
+    json_bool(json, "rollback_ready", controller_rollback_ready(controller));
+    write_last_change(&controller->state, json);
+    json_bool(json, "durable", controller->durable);
+    json_bool(json, "draining", controller->draining);
+    counters_free(sum);
+}
