@@ -1,0 +1,137 @@
+/*
+ * local.c - the verbs that need no running proxy, or only ask whether there is one.
+ */
+#include "cli/local.h"
+
+#include <stdio.h>
+
+#include "base/version.h"
+#include "cli/client.h"
+#include "cli/verbs.h"
+#include "config/config.h"
+
+/* Check */
+
+static void print_problems(const struct config_problems *problems)
+{
+    struct buf text = BUF_EMPTY;
+    config_problems_format(problems, &text);
+    struct str all = buf_str(&text);
+    fwrite(all.data, 1, all.len, stderr);
+    buf_deinit(&text);
+}
+
+static void print_backend(const struct config *config, enum side side)
+{
+    const struct config_backend *backend = &config->backends[side];
+    printf("  %-8s %.*s:", side_name(side), STR_ARG(backend->name));
+    for (unsigned i = 0; i < backend->server_count; i++) {
+        printf(" %.*s", STR_ARG(backend->servers[i].url));
+    }
+    printf("\n");
+}
+
+static void print_summary(const struct config *config)
+{
+    printf("  %-8s", "listen");
+    for (unsigned i = 0; i < config->listen_count; i++) {
+        printf(" %.*s", STR_ARG(config->listen[i].text));
+    }
+    printf("\n  %-8s %.*s, %s\n", "admin", STR_ARG(config->admin.text),
+           str_is_empty(config->admin.token) ? "no token" : "with a token");
+    print_backend(config, SIDE_OLD);
+    print_backend(config, SIDE_NEW);
+    printf("  %-8s %u, first match wins; the rest follows the main weight\n", "routes",
+           config->route_count);
+    printf("  %-8s %g %% until there is a state in %.*s\n", "weight",
+           (double)config->initial_weight / 100, STR_ARG(config->state_file));
+}
+
+int verb_check(const struct cli_options *options)
+{
+    struct config_problems problems;
+    if (options->config == NULL) {
+        return usage_error(options, "a configuration file is needed: cutover check -c FILE");
+    }
+    config_problems_init(&problems);
+    struct config *config = config_load(options->config, &problems);
+    if (config == NULL) {
+        print_problems(&problems);
+    } else {
+        printf("%s: ok\n", options->config);
+        print_summary(config);
+    }
+    int code = config == NULL ? CLI_USAGE : CLI_DONE;
+    config_unref(config);
+    config_problems_deinit(&problems);
+    return code;
+}
+
+/* Health check */
+
+/* The admin address as one can connect to it: an address that means "all" is reached by loopback.
+ */
+static struct str admin_url(const struct config *config, char *text, size_t size)
+{
+    struct addr address = config->admin.address;
+    char host[ADDR_TEXT_BYTES];
+    if (address.any.sa_family == AF_INET && address.v4.sin_addr.s_addr == htonl(INADDR_ANY)) {
+        address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    }
+    if (address.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address.v6.sin6_addr)) {
+        address.v6.sin6_addr = in6addr_loopback;
+    }
+    struct str authority = addr_format(&address, host);
+    int len = snprintf(text, size, "http://%.*s", STR_ARG(authority));
+    return str_from(text, (size_t)len);
+}
+
+static bool find_admin(const char *path, char *url, size_t size)
+{
+    struct config_problems problems;
+    config_problems_init(&problems);
+    struct config *config = config_load(path, &problems);
+    if (config != NULL) {
+        admin_url(config, url, size);
+    }
+    bool found = config != NULL;
+    config_unref(config);
+    config_problems_deinit(&problems);
+    return found;
+}
+
+int verb_healthcheck(const struct cli_options *options)
+{
+    struct cli_options asked = *options;
+    struct login login;
+    struct client_answer answer = {.status = 0};
+    struct client_request request = {.method = "GET", .path = "/readyz", .body = STR("")};
+    struct error error;
+    char url[ADDR_TEXT_BYTES + 16];
+    if (asked.admin == NULL && asked.config != NULL) {
+        if (!find_admin(asked.config, url, sizeof(url))) {
+            return CLI_FAILED;
+        }
+        asked.admin = url;
+    }
+    bool is_ready = login_find(&login, &asked, &error) &&
+                    client_call(&login, &request, &answer, &error) && answer.status == 200;
+    buf_deinit(&answer.body);
+    login_deinit(&login);
+    return is_ready ? CLI_DONE : CLI_FAILED;
+}
+
+/* The rest */
+
+int verb_version(const struct cli_options *options)
+{
+    (void)options;
+    printf("cutover %s\n", CUTOVER_VERSION);
+    return CLI_DONE;
+}
+
+int verb_later(const struct cli_options *options)
+{
+    fprintf(stderr, "cutover %s: comes with a later version\n", options->verb);
+    return CLI_FAILED;
+}

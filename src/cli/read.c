@@ -1,0 +1,44 @@
+/*
+ * read.c - jansson with defaults, and the one place that makes network text safe for a terminal.
+ */
+#include "cli/read.h"
+
+#define CLEAN_BYTES 256
+
+json_t *read_json(struct str json)
+{
+    json_t *root = json_loadb(json.data, json.len, 0, NULL);
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return NULL;
+    }
+    return root;
+}
+
+const char *read_text(const json_t *object, const char *name, const char *otherwise)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text == NULL ? otherwise : text;
+}
+
+double read_number(const json_t *object, const char *name)
+{
+    return json_number_value(json_object_get(object, name));
+}
+
+bool read_bool(const json_t *object, const char *name, bool otherwise)
+{
+    const json_t *value = json_object_get(object, name);
+    return json_is_boolean(value) ? json_is_true(value) : otherwise;
+}
+
+const char *read_clean(const char *text)
+{
+    static char clean[CLEAN_BYTES]; /* the command line has one thread */
+    size_t len = 0;
+    for (; text[len] != '\0' && len < CLEAN_BYTES - 1; len++) {
+        clean[len] = text[len] >= 0x20 && text[len] < 0x7f ? text[len] : '?';
+    }
+    clean[len] = '\0';
+    return clean;
+}

@@ -1,0 +1,387 @@
+/*
+ * server.c - the proxy process: what is started in which order, and stopped in reverse.
+ *
+ *     configuration -> log -> workers (their sockets bound) -> controller (state, first snapshot)
+ *       -> admin port -> workers' threads -> health checks -> "ready"
+ *
+ *     TERM/INT: listeners close, readyz says 503, what is under way ends within timeouts.drain;
+ *               a second one, or the end of that time, cuts the rest
+ *     HUP: reload    USR1: the log file is opened anew
+ *
+ * Everything that can be wrong with the configuration, an address or the state is found before the
+ * first connection is accepted.
+ */
+#include "server.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "control/admin.h"
+#include "http/parser.h"
+#include "proxy/worker.h"
+
+/* Descriptors that are neither a client's nor a server's: the log, the state, the admin port. */
+#define RESERVED_DESCRIPTORS 128
+
+/* How long the control thread waits for its own handles once the workers are gone. */
+#define LAST_STOP_MS 1000
+
+enum { SIGNALS = 4 };
+
+struct process {
+    uv_loop_t loop;
+    struct config *config;
+    struct worker_shared common;
+    struct worker **workers; /* owned array */
+    unsigned worker_count;
+    unsigned started;           /* worker threads that run */
+    _Atomic unsigned drained;   /* worker threads that have ended */
+    struct counters **counters; /* owned array; entries borrowed: from workers */
+    struct controller controller;
+    bool has_controller;
+    struct admin *admin;
+    uv_signal_t signals[SIGNALS];
+    uv_async_t wake;        /* a worker has ended */
+    uv_timer_t drain_timer; /* timeouts.drain, then LAST_STOP_MS */
+    bool is_stopping;
+    bool is_ending;
+};
+
+static int fail(const char *text)
+{
+    fprintf(stderr, "cutover: %s\n", text);
+    return 1;
+}
+
+/* Preparing */
+
+static struct config *load_config(const char *path)
+{
+    struct config_problems problems;
+    struct buf text = BUF_EMPTY;
+
+    config_problems_init(&problems);
+    struct config *config = config_load(path, &problems);
+    if (config == NULL) {
+        config_problems_format(&problems, &text);
+        fprintf(stderr, "%.*s", STR_ARG(buf_str(&text)));
+    }
+    buf_deinit(&text);
+    config_problems_deinit(&problems);
+    return config;
+}
+
+/* As many clients as descriptors allow: each may need one more for its server. */
+static unsigned connections_max(const struct config *config)
+{
+    struct rlimit limit;
+
+    if (config->limits.connections > 0)
+        return config->limits.connections;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur <= 2 * RESERVED_DESCRIPTORS)
+        return RESERVED_DESCRIPTORS;
+    rlim_t most = (limit.rlim_cur - RESERVED_DESCRIPTORS) / 2;
+    return most > UINT32_MAX ? UINT32_MAX : (unsigned)most;
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* Workers */
+
+static void publish(void *data, struct snapshot *snapshot)
+{
+    struct process *process = data;
+
+    for (unsigned i = 0; i < process->worker_count; i++)
+        worker_publish(process->workers[i], snapshot);
+}
+
+static void on_worker_drained(void *data)
+{
+    struct process *process = data;
+
+    atomic_fetch_add(&process->drained, 1);
+    uv_async_send(&process->wake);
+}
+
+static bool make_workers(struct process *process, struct error *error)
+{
+    const struct config *config = process->config;
+    unsigned count = config->workers > 0 ? config->workers : uv_available_parallelism();
+    struct addr *addresses = mem_zalloc(config->listen_count, sizeof(*addresses));
+    uint64_t first_draw;
+
+    process->common.connections_max = connections_max(config);
+    /* Where the draw sequence begins is of no meaning, but always beginning at bucket 0 would give
+     * the first user after each restart to new. */
+    CHECK(getrandom(&first_draw, sizeof(first_draw), 0) == sizeof(first_draw));
+    atomic_init(&process->common.draws, first_draw);
+    process->common.on_drained = on_worker_drained;
+    process->common.on_drained_data = process;
+    process->workers = mem_zalloc(count, sizeof(*process->workers));
+    process->counters = mem_zalloc(count, sizeof(*process->counters));
+    for (unsigned i = 0; i < config->listen_count; i++)
+        addresses[i] = config->listen[i].address;
+    for (unsigned i = 0; i < count; i++) {
+        struct worker *worker =
+            worker_new(i, &process->common, addresses, config->listen_count, error);
+        if (worker == NULL)
+            break;
+        process->workers[i] = worker;
+        process->counters[i] = worker->counters;
+        process->worker_count++;
+    }
+    mem_free(addresses);
+    return process->worker_count == count;
+}
+
+static void set_stage(struct process *process, enum worker_stage stage)
+{
+    for (unsigned i = 0; i < process->started; i++)
+        worker_set_stage(process->workers[i], stage);
+}
+
+/* Stopping */
+
+static void close_signals(struct process *process)
+{
+    for (int i = 0; i < SIGNALS; i++)
+        uv_close((uv_handle_t *)&process->signals[i], NULL);
+    uv_close((uv_handle_t *)&process->wake, NULL);
+}
+
+static void on_last_stop(uv_timer_t *timer)
+{
+    uv_stop(timer->loop);
+}
+
+/* All workers have ended: the control path closes, and the loop ends by itself. A look-up that
+ * hangs in the system could hold it up: the timer, which does not keep the loop alive, ends that.
+ */
+static void end(struct process *process)
+{
+    if (process->is_ending)
+        return;
+    process->is_ending = true;
+    admin_stop(process->admin);
+    controller_stop(&process->controller);
+    close_signals(process);
+    uv_timer_start(&process->drain_timer, on_last_stop, LAST_STOP_MS, 0);
+    uv_unref((uv_handle_t *)&process->drain_timer);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct process *process = wake->data;
+
+    if (atomic_load(&process->drained) == process->started)
+        end(process);
+}
+
+static void on_drain_over(uv_timer_t *timer)
+{
+    struct process *process = timer->data;
+
+    log_event(LOG_WARN, "drain time is over: what is left is cut",
+              LOG_U64("connections", atomic_load(&process->common.connections)));
+    set_stage(process, WORKER_STOPPING);
+}
+
+static void on_stop(uv_signal_t *handle, int number)
+{
+    struct process *process = handle->data;
+
+    (void)number;
+    if (process->is_stopping) {
+        log_message(LOG_WARN, "second signal: stopping now");
+        set_stage(process, WORKER_STOPPING);
+        return;
+    }
+    process->is_stopping = true;
+    process->controller.draining = true;
+    log_event(LOG_INFO, "draining",
+              LOG_U64("connections", atomic_load(&process->common.connections)),
+              LOG_U64("drain_ms", process->controller.config->timeouts.drain));
+    set_stage(process, WORKER_DRAINING);
+    uv_timer_start(&process->drain_timer, on_drain_over, process->controller.config->timeouts.drain,
+                   0);
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    struct process *process = handle->data;
+    struct control_request request = {.actor = STR("SIGHUP")};
+    struct config_problems problems;
+    struct error error;
+
+    (void)number;
+    config_problems_init(&problems);
+    if (controller_reload(&process->controller, &request, &problems, &error) != CONTROL_OK) {
+        struct buf text = BUF_EMPTY;
+        config_problems_format(&problems, &text);
+        log_event(LOG_ERROR, "reload refused: the old configuration goes on",
+                  LOG_STR("problems", buf_len(&text) > 0 ? buf_str(&text) : str_of(error.text)));
+        buf_deinit(&text);
+    }
+    config_problems_deinit(&problems);
+}
+
+static void on_reopen(uv_signal_t *handle, int number)
+{
+    (void)handle;
+    (void)number;
+    log_reopen();
+}
+
+/* Starting */
+
+static void init_handles(struct process *process)
+{
+    static const struct {
+        int number;
+        uv_signal_cb on_signal;
+    } handled[SIGNALS] = {
+        {SIGTERM, on_stop}, {SIGINT, on_stop}, {SIGHUP, on_hangup}, {SIGUSR1, on_reopen}};
+
+    for (int i = 0; i < SIGNALS; i++) {
+        uv_signal_init(&process->loop, &process->signals[i]);
+        process->signals[i].data = process;
+        uv_signal_start(&process->signals[i], handled[i].on_signal, handled[i].number);
+    }
+    uv_async_init(&process->loop, &process->wake, on_wake);
+    process->wake.data = process;
+    uv_timer_init(&process->loop, &process->drain_timer);
+    process->drain_timer.data = process;
+}
+
+static void log_ready(const struct process *process)
+{
+    char admin_text[ADDR_TEXT_BYTES];
+    struct addr admin_addr = admin_address(process->admin);
+    const struct worker *first = process->workers[0];
+
+    for (unsigned i = 0; i < first->listener_count; i++) {
+        char text[ADDR_TEXT_BYTES];
+        log_event(LOG_INFO, "listening",
+                  LOG_STR("address", addr_format(&first->listeners[i].address, text)));
+    }
+    log_event(LOG_INFO, "ready", LOG_TEXT("version", CUTOVER_VERSION),
+              LOG_U64("workers", process->worker_count),
+              LOG_STR("admin", addr_format(&admin_addr, admin_text)),
+              LOG_U64("connections_max", process->common.connections_max),
+              LOG_U64("pid", getpid()));
+}
+
+/* In order; what was begun is undone by finish. */
+static bool start(struct process *process, const struct server_options *options,
+                  struct error *error)
+{
+    if (!make_workers(process, error))
+        return false;
+    struct controller_options control = {
+        .loop = &process->loop,
+        .config = process->config,
+        .config_path = options->config_path,
+        .reset_state = options->reset_state,
+        .counters = process->counters,
+        .counters_count = process->worker_count,
+        .publish = publish,
+        .publish_data = process,
+    };
+    if (!controller_init(&process->controller, &control, error))
+        return false;
+    process->has_controller = true;
+    process->admin = admin_start(&process->controller, error);
+    if (process->admin == NULL)
+        return false;
+    for (; process->started < process->worker_count; process->started++) {
+        if (!worker_start(process->workers[process->started], error))
+            return false;
+    }
+    controller_start(&process->controller);
+    return true;
+}
+
+/* Everything has stopped, or was never started: gives back what there is. */
+static void finish(struct process *process)
+{
+    for (unsigned i = 0; i < process->started; i++)
+        worker_join(process->workers[i]);
+    if (process->admin != NULL)
+        admin_free(process->admin);
+    for (unsigned i = 0; i < process->worker_count; i++)
+        worker_free(process->workers[i]);
+    if (process->has_controller)
+        controller_deinit(&process->controller);
+    config_unref(process->config);
+    mem_free(process->workers);
+    mem_free(process->counters);
+    uv_loop_close(&process->loop);
+    mem_free(process);
+}
+
+/* Start failed: the handles that were opened close before they are freed. */
+static int give_up(struct process *process, const struct error *error)
+{
+    for (unsigned i = 0; i < process->started; i++)
+        worker_set_stage(process->workers[i], WORKER_STOPPING);
+    if (process->admin != NULL)
+        admin_stop(process->admin);
+    if (process->has_controller)
+        controller_stop(&process->controller);
+    log_stop();
+    uv_run(&process->loop, UV_RUN_DEFAULT);
+    fprintf(stderr, "cutover: %s\n", error->text);
+    finish(process);
+    return 1;
+}
+
+int server_run(const struct server_options *options)
+{
+    struct error error = {{0}};
+
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    if (!parser_self_test())
+        return fail("this build's llhttp accepts malformed requests: build it with "
+                    "LLHTTP_STRICT_MODE=1 or use 9.0 or newer");
+    struct config *config = load_config(options->config_path);
+    if (config == NULL)
+        return 2;
+    struct process *process = mem_zalloc(1, sizeof(*process));
+    process->config = config;
+    CHECK(uv_loop_init(&process->loop) == 0);
+    const struct str *file = &config->log.file;
+    if (!log_start(str_is_empty(*file) ? NULL : file->data, LOG_INFO, &error))
+        return give_up(process, &error);
+    init_handles(process);
+    if (!start(process, options, &error)) {
+        close_signals(process);
+        uv_close((uv_handle_t *)&process->drain_timer, NULL);
+        return give_up(process, &error);
+    }
+    log_ready(process);
+    uv_run(&process->loop, UV_RUN_DEFAULT);
+
+    uv_close((uv_handle_t *)&process->drain_timer, NULL);
+    uv_run(&process->loop, UV_RUN_NOWAIT);
+    log_message(LOG_INFO, "stopped");
+    finish(process);
+    log_stop();
+    return 0;
+}
