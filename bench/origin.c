@@ -80,25 +80,22 @@ static bool parse_address(const char *text, struct sockaddr_storage *out)
     uint64_t port = 0;
     char host[64];
     if (colon == NULL || !span_number(span_of(colon + 1), 65535, false, &port) ||
-        (size_t)(colon - text) >= sizeof(host)) {
+        (size_t)(colon - text) >= sizeof(host))
         return false;
-    }
     size_t len = (size_t)(colon - text);
     bool bracketed = len > 2 && text[0] == '[' && text[len - 1] == ']';
     snprintf(host, sizeof(host), "%.*s", (int)(bracketed ? len - 2 : len),
              bracketed ? text + 1 : text);
-    if (bracketed) {
+    if (bracketed)
         return uv_ip6_addr(host, (int)port, (struct sockaddr_in6 *)out) == 0;
-    }
     const char *ip = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
     return uv_ip4_addr(ip, (int)port, (struct sockaddr_in *)out) == 0;
 }
 
 static void on_connection(uv_stream_t *listener, int status)
 {
-    if (status == 0) {
+    if (status == 0)
         conn_accept(listener->data);
-    }
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -107,9 +104,8 @@ static void on_sweep(uv_timer_t *timer)
     uint64_t now = uv_now(&origin->loop);
     for (struct conn *conn = origin->conns; conn != NULL; conn = conn->next) {
         bool idle = !conn->busy && !conn->writing && !conn->is_ws && !conn->paused;
-        if (idle && now - conn->active_ms >= origin->idle_timeout_ms) {
+        if (idle && now - conn->active_ms >= origin->idle_timeout_ms)
             conn_close(conn); /* frees later, in its close callback */
-        }
     }
 }
 
@@ -117,17 +113,15 @@ static void on_signal(uv_signal_t *signal, int number)
 {
     struct origin *origin = signal->data;
     (void)number;
-    if (origin->stopping) {
+    if (origin->stopping)
         return;
-    }
     origin->stopping = true;
     uv_close((uv_handle_t *)&origin->listener, NULL);
     uv_close((uv_handle_t *)&origin->sweep, NULL);
     uv_close((uv_handle_t *)&origin->signals[0], NULL);
     uv_close((uv_handle_t *)&origin->signals[1], NULL);
-    for (struct conn *conn = origin->conns; conn != NULL; conn = conn->next) {
+    for (struct conn *conn = origin->conns; conn != NULL; conn = conn->next)
         conn_close(conn);
-    }
 }
 
 static void start_helpers(struct origin *origin)
@@ -140,9 +134,8 @@ static void start_helpers(struct origin *origin)
     }
     uv_timer_init(&origin->loop, &origin->sweep);
     origin->sweep.data = origin;
-    if (origin->idle_timeout_ms > 0) {
+    if (origin->idle_timeout_ms > 0)
         uv_timer_start(&origin->sweep, on_sweep, 1000, 1000);
-    }
 }
 
 /* Listens and says where, since port 0 is for the kernel to choose. */
@@ -156,9 +149,8 @@ static int start_listening(struct origin *origin, const char *address)
     uv_tcp_init(&origin->loop, &origin->listener);
     origin->listener.data = origin;
     int err = uv_tcp_bind(&origin->listener, (struct sockaddr *)&ss, 0);
-    if (err == 0) {
+    if (err == 0)
         err = uv_listen((uv_stream_t *)&origin->listener, 4096, on_connection);
-    }
     if (err != 0) {
         fprintf(stderr, "cutover-origin: %s: %s\n", address, uv_strerror(err));
         return 1;
@@ -186,13 +178,11 @@ int main(int argc, char **argv)
 {
     struct options options = {.listen = "127.0.0.1:9001", .idle_timeout_s = 60};
     int status = parse_options(argc, argv, &options);
-    if (status >= 0) {
+    if (status >= 0)
         return status;
-    }
     struct origin *origin = calloc(1, sizeof(*origin));
-    if (origin == NULL) {
+    if (origin == NULL)
         abort();
-    }
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGPIPE, SIG_IGN);
     origin->name = options.name;

@@ -8,26 +8,22 @@
 
 void bytes_reserve(struct bytes *b, size_t more)
 {
-    if (b->cap - b->len >= more) {
+    if (b->cap - b->len >= more)
         return;
-    }
     size_t cap = b->cap == 0 ? 256 : b->cap;
-    while (cap - b->len < more) {
+    while (cap - b->len < more)
         cap *= 2;
-    }
     char *at = realloc(b->at, cap);
-    if (at == NULL) {
+    if (at == NULL)
         abort();
-    }
     b->at = at;
     b->cap = cap;
 }
 
 void bytes_put(struct bytes *b, const void *at, size_t len)
 {
-    if (len == 0) {
+    if (len == 0)
         return; /* memcpy from NULL is undefined even for no bytes */
-    }
     bytes_reserve(b, len);
     memcpy(b->at + b->len, at, len);
     b->len += len;
@@ -44,9 +40,8 @@ void bytes_vformat(struct bytes *b, const char *format, va_list args)
     va_copy(again, args);
     int need = vsnprintf(NULL, 0, format, again);
     va_end(again);
-    if (need < 0) {
+    if (need < 0)
         abort();
-    }
     bytes_reserve(b, (size_t)need + 1);
     vsnprintf(b->at + b->len, (size_t)need + 1, format, args);
     b->len += (size_t)need;
@@ -101,11 +96,9 @@ bool span_is_nocase(struct span s, const char *text)
 bool span_contains_nocase(struct span s, const char *text)
 {
     size_t len = strlen(text);
-    for (size_t i = 0; i + len <= s.len; i++) {
-        if (strncasecmp(s.at + i, text, len) == 0) {
+    for (size_t i = 0; i + len <= s.len; i++)
+        if (strncasecmp(s.at + i, text, len) == 0)
             return true;
-        }
-    }
     return false;
 }
 
@@ -139,23 +132,19 @@ bool span_number(struct span s, uint64_t max, bool suffixes, uint64_t *out)
         shift = suffix_shift(s.at[s.len - 1]);
         s.len -= shift != 0;
     }
-    if (s.len == 0) {
+    if (s.len == 0)
         return false;
-    }
     uint64_t value = 0;
     for (size_t i = 0; i < s.len; i++) {
-        if (s.at[i] < '0' || s.at[i] > '9') {
+        if (s.at[i] < '0' || s.at[i] > '9')
             return false;
-        }
         uint64_t digit = (uint64_t)(s.at[i] - '0');
-        if (digit > max || value > (max - digit) / 10) {
+        if (digit > max || value > (max - digit) / 10)
             return false;
-        }
         value = value * 10 + digit;
     }
-    if (value > max >> shift) {
+    if (value > max >> shift)
         return false;
-    }
     *out = value << shift;
     return true;
 }

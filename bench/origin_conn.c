@@ -52,22 +52,19 @@ void conn_done(struct conn *conn)
     conn->job.on_timer = NULL;
     conn->busy = false;
     conn->req.active = false;
-    if (!conn->req.keep_alive) {
+    if (!conn->req.keep_alive)
         conn->close_after = true;
-    }
 }
 
 static void conn_free(struct conn *conn)
 {
     struct origin *origin = conn->origin;
-    if (conn->prev != NULL) {
+    if (conn->prev != NULL)
         conn->prev->next = conn->next;
-    } else {
+    else
         origin->conns = conn->next;
-    }
-    if (conn->next != NULL) {
+    if (conn->next != NULL)
         conn->next->prev = conn->prev;
-    }
     origin->stats.conns_open--;
     EVP_MD_CTX_free(conn->upload.digest);
     request_deinit(&conn->req);
@@ -80,22 +77,19 @@ static void conn_free(struct conn *conn)
 static void on_closed(uv_handle_t *handle)
 {
     struct conn *conn = handle->data;
-    if (--conn->open_handles == 0) {
+    if (--conn->open_handles == 0)
         conn_free(conn);
-    }
 }
 
 void conn_close(struct conn *conn)
 {
-    if (conn->closing) {
+    if (conn->closing)
         return;
-    }
     conn->closing = true;
     conn->origin->out.len = 0;
     uv_close((uv_handle_t *)&conn->timer, on_closed);
-    if (!conn->reset || uv_tcp_close_reset(&conn->tcp, on_closed) != 0) {
+    if (!conn->reset || uv_tcp_close_reset(&conn->tcp, on_closed) != 0)
         uv_close((uv_handle_t *)&conn->tcp, on_closed);
-    }
 }
 
 void conn_reset(struct conn *conn)
@@ -123,9 +117,8 @@ static void write_rest(struct conn *conn, uv_buf_t *bufs, unsigned n)
 {
     if (bufs[0].len > 0) {
         conn->rest = malloc(bufs[0].len);
-        if (conn->rest == NULL) {
+        if (conn->rest == NULL)
             abort();
-        }
         memcpy(conn->rest, bufs[0].base, bufs[0].len);
         bufs[0].base = conn->rest;
     }
@@ -144,14 +137,12 @@ static void flush(struct conn *conn, bool queue)
     uv_buf_t bufs[3] = {uv_buf_init(out->at, (unsigned)out->len), conn->extra[0], conn->extra[1]};
     unsigned n = 1 + conn->n_extra;
     size_t left = out->len;
-    for (unsigned i = 1; i < n; i++) {
+    for (unsigned i = 1; i < n; i++)
         left += bufs[i].len;
-    }
     out->len = 0;
     conn->n_extra = 0;
-    if (left == 0 || conn->closing) {
+    if (left == 0 || conn->closing)
         return;
-    }
     assert(!conn->writing);
     conn->active_ms = uv_now(&conn->origin->loop);
     unsigned skip = out->at == NULL || bufs[0].len == 0;
@@ -162,9 +153,8 @@ static void flush(struct conn *conn, bool queue)
         return;
     }
     size_t done = taken < 0 ? 0 : (size_t)taken;
-    if (done == left) {
+    if (done == left)
         return;
-    }
     for (unsigned i = 0; i < n; i++) {
         size_t part = done < bufs[i].len ? done : bufs[i].len;
         bufs[i].base = part == 0 ? bufs[i].base : bufs[i].base + part;
@@ -185,13 +175,11 @@ static void consume(struct conn *conn, const char *at, size_t len)
         size_t used = conn->is_ws ? ws_input(conn, at, len) : request_parse(conn, at, len);
         at += used;
         len -= used;
-        if (conn->origin->out.len > FLUSH_AT) {
+        if (conn->origin->out.len > FLUSH_AT)
             flush(conn, false);
-        }
     }
-    if (len > 0 && !conn->closing && !conn->close_after) {
+    if (len > 0 && !conn->closing && !conn->close_after)
         bytes_put(&conn->waiting, at, len);
-    }
 }
 
 static void consume_waiting(struct conn *conn)
@@ -209,9 +197,8 @@ void conn_settle(struct conn *conn)
     };
     for (unsigned turn = 0;; turn++) {
         flush(conn, turn >= TURNS);
-        if (conn->closing || conn->writing) {
+        if (conn->closing || conn->writing)
             break;
-        }
         if (conn->busy && conn->job.on_drained != NULL) {
             conn->job.on_drained(conn);
         } else if (conn->busy) {
@@ -225,14 +212,12 @@ void conn_settle(struct conn *conn)
             break;
         }
     }
-    if (conn->closing) {
+    if (conn->closing)
         return;
-    }
-    if (conn->waiting.len > WAITING_LIMIT) {
+    if (conn->waiting.len > WAITING_LIMIT)
         conn_read_stop(conn);
-    } else if (!conn->paused) {
+    else if (!conn->paused)
         conn_read_start(conn);
-    }
 }
 
 /* A slow upload is read in small pieces: its rate is the point, not its cost. */
@@ -241,37 +226,33 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     (void)suggested;
     const struct conn *conn = handle->data;
     uint64_t size = READ_BYTES;
-    if (conn->upload.rate > 0 && conn->upload.rate / 20 < size) {
+    if (conn->upload.rate > 0 && conn->upload.rate / 20 < size)
         size = conn->upload.rate / 20 < 512 ? 512 : conn->upload.rate / 20;
-    }
     *buf = uv_buf_init(conn->origin->read, (unsigned)size);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct conn *conn = stream->data;
-    if (n == 0) {
+    if (n == 0)
         return;
-    }
     if (n < 0) {
         conn->origin->stats.aborted += conn->req.active;
         conn_close(conn);
         return;
     }
     conn->active_ms = uv_now(&conn->origin->loop);
-    if (conn->waiting.len > 0) {
+    if (conn->waiting.len > 0)
         bytes_put(&conn->waiting, buf->base, (size_t)n);
-    } else {
+    else
         consume(conn, buf->base, (size_t)n);
-    }
     conn_settle(conn);
 }
 
 void conn_read_start(struct conn *conn)
 {
-    if (!conn->reading && !conn->closing) {
+    if (!conn->reading && !conn->closing)
         conn->reading = uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read) == 0;
-    }
 }
 
 void conn_read_stop(struct conn *conn)
@@ -285,16 +266,14 @@ void conn_read_stop(struct conn *conn)
 void conn_accept(struct origin *origin)
 {
     struct conn *conn = calloc(1, sizeof(*conn));
-    if (conn == NULL) {
+    if (conn == NULL)
         abort();
-    }
     conn->origin = origin;
     conn->number = ++origin->stats.conns_total;
     origin->stats.conns_open++;
     conn->next = origin->conns;
-    if (conn->next != NULL) {
+    if (conn->next != NULL)
         conn->next->prev = conn;
-    }
     origin->conns = conn;
     uv_tcp_init(&origin->loop, &conn->tcp);
     uv_timer_init(&origin->loop, &conn->timer);

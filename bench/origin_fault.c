@@ -48,17 +48,15 @@ static void fault_half(struct conn *conn)
     uint64_t n = request_query_number(conn, "n", 1 << 20, 1000);
     bool chunked = request_query_number(conn, "chunked", 1, 0) != 0;
     conn->req.keep_alive = true; /* it promises to go on */
-    if (chunked) {
+    if (chunked)
         bytes_text(&lines, "Transfer-Encoding: chunked\r\n");
-    } else {
+    else
         bytes_format(&lines, "Content-Length: %llu\r\n", (unsigned long long)n);
-    }
     bytes_put(&lines, "", 1);
     reply_head(conn, 200, lines.at);
     bytes_free(&lines);
-    if (chunked) {
+    if (chunked)
         bytes_format(&conn->origin->out, "%llx\r\n", (unsigned long long)n);
-    }
     put_x(conn, n / 2);
     conn->reset = request_query_number(conn, "rst", 1, 0) != 0;
     conn->close_after = true;
@@ -68,11 +66,10 @@ static void slow_byte(struct conn *conn)
 {
     struct slow_job *slow = &conn->job.slow;
     bytes_put(&conn->origin->out, slow->text.at + slow->at, 1);
-    if (++slow->at == slow->text.len) {
+    if (++slow->at == slow->text.len)
         conn_done(conn);
-    } else {
+    else
         conn_after(conn, slow->every_ms, slow_byte);
-    }
 }
 
 /* ?ms=: between two bytes of the head */

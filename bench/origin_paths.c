@@ -9,9 +9,8 @@ static void hello_page(struct conn *conn)
 {
     const char *name = conn->origin->name;
     unsigned hue = 0;
-    for (const char *c = name; *c != '\0'; c++) {
+    for (const char *c = name; *c != '\0'; c++)
         hue = hue * 31 + (unsigned char)*c;
-    }
     struct bytes page = {0};
     bytes_format(&page,
                  "<!doctype html><meta charset=utf-8><title>%s</title>"
@@ -26,13 +25,12 @@ static void hello_page(struct conn *conn)
 static void answer_hello(struct conn *conn)
 {
     const struct bytes *hello = &conn->origin->hello;
-    if (conn->req.plain && conn->req.keep_alive) {
+    if (conn->req.plain && conn->req.keep_alive)
         bytes_put(&conn->origin->out, hello->at, hello->len);
-    } else if (span_contains_nocase(request_header(conn, "Accept"), "text/html")) {
+    else if (span_contains_nocase(request_header(conn, "Accept"), "text/html"))
         hello_page(conn);
-    } else {
+    else
         reply_text(conn, 200, "hello from %s\n", conn->origin->name);
-    }
 }
 
 static void answer_health(struct conn *conn)
@@ -130,15 +128,13 @@ static void answer_redirect(struct conn *conn)
     bytes_text(&lines, "Location: ");
     request_decode(to.at == NULL ? span_of("/") : to, &lines);
     bool clean = true;
-    for (size_t i = 0; i < lines.len; i++) {
+    for (size_t i = 0; i < lines.len; i++)
         clean = clean && (unsigned char)lines.at[i] >= 0x20 && lines.at[i] != 0x7f;
-    }
     bytes_put(&lines, "\r\n", 3); /* with its terminator */
-    if (clean) {
+    if (clean)
         reply(conn, 302, lines.at, span_of("elsewhere\n"));
-    } else {
+    else
         reply_text(conn, 400, "to: control characters\n");
-    }
     bytes_free(&lines);
 }
 
@@ -175,10 +171,8 @@ size_t route_index(const struct route *route)
 
 const struct route *route_find(struct span path)
 {
-    for (size_t i = 0; path.len > 1 && route_at(i) != NULL; i++) {
-        if (routes[i].prefix ? span_starts(path, routes[i].path) : span_is(path, routes[i].path)) {
+    for (size_t i = 0; path.len > 1 && route_at(i) != NULL; i++)
+        if (routes[i].prefix ? span_starts(path, routes[i].path) : span_is(path, routes[i].path))
             return &routes[i];
-        }
-    }
     return &routes[0];
 }

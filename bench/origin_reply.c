@@ -34,11 +34,9 @@ static const char *reason(unsigned status)
         {503, "Service Unavailable"},
         {504, "Gateway Timeout"},
     };
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (known[i].status == status) {
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (known[i].status == status)
             return known[i].text;
-        }
-    }
     return "Status";
 }
 
@@ -47,14 +45,12 @@ static void head_lines(struct conn *conn, unsigned status, const char *lines)
     struct bytes *out = &conn->origin->out;
     bytes_format(out, "HTTP/1.1 %u %s\r\nX-Backend: %s\r\n", status, reason(status),
                  conn->origin->name);
-    if (!conn->req.keep_alive) {
+    if (!conn->req.keep_alive)
         bytes_text(out, "Connection: close\r\n");
-    } else if (conn->parser.http_minor == 0) {
+    else if (conn->parser.http_minor == 0)
         bytes_text(out, "Connection: keep-alive\r\n"); /* 1.0 must be told, ab insists on it */
-    }
-    if (lines != NULL) {
+    if (lines != NULL)
         bytes_text(out, lines);
-    }
 }
 
 void reply_head(struct conn *conn, unsigned status, const char *lines)
@@ -68,13 +64,11 @@ void reply(struct conn *conn, unsigned status, const char *lines, struct span bo
     struct bytes *out = &conn->origin->out;
     head_lines(conn, status, lines);
     bool bodiless = status == 204 || status == 304;
-    if (!bodiless) {
+    if (!bodiless)
         bytes_format(out, "Content-Length: %zu\r\n", body.len);
-    }
     bytes_text(out, "\r\n");
-    if (!bodiless && conn->parser.method != HTTP_HEAD) {
+    if (!bodiless && conn->parser.method != HTTP_HEAD)
         bytes_put(out, body.at, body.len);
-    }
 }
 
 void reply_text(struct conn *conn, unsigned status, const char *format, ...)

@@ -30,9 +30,8 @@ static int on_begin(llhttp_t *parser)
                             .fields = req->fields,
                             .cap_fields = req->cap_fields};
     *req = fresh;
-    if (req->cap_fields > 0) {
+    if (req->cap_fields > 0)
         req->fields[0].name_len = 0; /* left over from the request before */
-    }
     conn->requests++;
     return 0;
 }
@@ -51,17 +50,15 @@ static int on_field(llhttp_t *parser, const char *at, size_t len)
     if (req->n_fields == req->cap_fields) {
         uint32_t cap = req->cap_fields == 0 ? 16 : req->cap_fields * 2;
         struct field *fields = realloc(req->fields, cap * sizeof(*fields));
-        if (fields == NULL) {
+        if (fields == NULL)
             abort();
-        }
         memset(fields + req->cap_fields, 0, (cap - req->cap_fields) * sizeof(*fields));
         req->fields = fields;
         req->cap_fields = cap;
     }
     struct field *field = &req->fields[req->n_fields];
-    if (field->name_len == 0) {
+    if (field->name_len == 0)
         field->name = (uint32_t)req->head.len;
-    }
     field->name_len += (uint32_t)len;
     return head_put(conn, at, len) ? 0 : HPE_USER;
 }
@@ -89,12 +86,10 @@ static int on_value_complete(llhttp_t *parser)
     struct request *req = &conn->req;
     struct field *field = &req->fields[req->n_fields++];
     while (field->value_len > 0 &&
-           strchr(" \t", req->head.at[field->value + field->value_len - 1]) != NULL) {
+           strchr(" \t", req->head.at[field->value + field->value_len - 1]) != NULL)
         field->value_len--; /* the parser leaves blanks at the end */
-    }
-    if (req->n_fields < req->cap_fields) {
+    if (req->n_fields < req->cap_fields)
         req->fields[req->n_fields].name_len = 0;
-    }
     return 0;
 }
 
@@ -107,14 +102,12 @@ static void split_target(struct request *req)
     struct span all = {.at = target, .len = len};
     if (span_starts(all, "http://")) {
         start = 7;
-        while (start < len && target[start] != '/' && target[start] != '?') {
+        while (start < len && target[start] != '/' && target[start] != '?')
             start++;
-        }
     }
     uint32_t end = start;
-    while (end < len && target[end] != '?' && target[end] != '#') {
+    while (end < len && target[end] != '?' && target[end] != '#')
         end++;
-    }
     req->path = start;
     req->path_len = end - start;
     req->query = end < len ? end + 1 : len;
@@ -139,13 +132,11 @@ static unsigned early_status(const struct conn *conn)
 static void decide_early(struct conn *conn)
 {
     struct request *req = &conn->req;
-    if (req->query_len == 0 || request_query(conn, "early").at == NULL) {
+    if (req->query_len == 0 || request_query(conn, "early").at == NULL)
         return;
-    }
     req->early = request_query_number(conn, "keep", 1, 0) == 0;
-    if (req->early) {
+    if (req->early)
         return;
-    }
     req->answered = true;
     req->keep_alive = true;
     reply_text(conn, early_status(conn), "early\n");
@@ -164,20 +155,16 @@ static int on_head(llhttp_t *parser)
     conn->route = route_find(request_path(conn));
     req->plain = parser->method == HTTP_GET && parser->http_major == 1 && parser->http_minor == 1;
     stats_count(conn);
-    if (conn->origin->log) {
+    if (conn->origin->log)
         log_request(conn);
-    }
     decide_early(conn);
-    if (req->early) {
+    if (req->early)
         return -1; /* stops the parser for good */
-    }
-    if (conn->route->head != NULL && !req->answered) {
+    if (conn->route->head != NULL && !req->answered)
         conn->route->head(conn);
-    }
     if (req->has_body && !req->answered && parser->http_minor == 1 &&
-        span_is_nocase(request_header(conn, "Expect"), "100-continue")) {
+        span_is_nocase(request_header(conn, "Expect"), "100-continue"))
         bytes_text(&conn->origin->out, "HTTP/1.1 100 Continue\r\n\r\n");
-    }
     return 0;
 }
 
@@ -185,9 +172,8 @@ static int on_body(llhttp_t *parser, const char *at, size_t len)
 {
     struct conn *conn = parser->data;
     conn->req.body_bytes += len;
-    if (conn->route->body != NULL && !conn->req.answered) {
+    if (conn->route->body != NULL && !conn->req.answered)
         conn->route->body(conn, at, len);
-    }
     return 0;
 }
 
@@ -246,18 +232,16 @@ static void parse_failed(struct conn *conn)
 size_t request_parse(struct conn *conn, const char *at, size_t len)
 {
     llhttp_errno_t err = llhttp_execute(&conn->parser, at, len);
-    if (err == HPE_OK) {
+    if (err == HPE_OK)
         return len;
-    }
     if (err != HPE_PAUSED) {
         parse_failed(conn);
         return len;
     }
     size_t used = (size_t)(llhttp_get_error_pos(&conn->parser) - at);
     llhttp_resume(&conn->parser);
-    if (!conn->req.answered) {
+    if (!conn->req.answered)
         conn->route->answer(conn);
-    }
     if (!conn->busy) {
         conn->req.active = false;
         conn->close_after |= !conn->req.keep_alive;
@@ -290,9 +274,8 @@ struct span request_header(const struct conn *conn, const char *name)
     for (uint32_t i = 0; i < req->n_head_fields; i++) {
         const struct field *f = &req->fields[i];
         struct span have = {.at = req->head.at + f->name, .len = f->name_len};
-        if (f->name_len == len && span_is_nocase(have, name)) {
+        if (f->name_len == len && span_is_nocase(have, name))
             return (struct span){.at = req->head.at + f->value, .len = f->value_len};
-        }
     }
     return (struct span){0};
 }
@@ -306,9 +289,8 @@ struct span request_query(const struct conn *conn, const char *name)
         const char *next = memchr(at, '&', (size_t)(end - at));
         const char *stop = next == NULL ? end : next;
         size_t len = (size_t)(stop - at);
-        if (len > name_len && memcmp(at, name, name_len) == 0 && at[name_len] == '=') {
+        if (len > name_len && memcmp(at, name, name_len) == 0 && at[name_len] == '=')
             return (struct span){.at = at + name_len + 1, .len = len - name_len - 1};
-        }
         at = next == NULL ? end : next + 1;
     }
     return (struct span){0};
@@ -324,12 +306,10 @@ uint64_t request_query_number(const struct conn *conn, const char *name, uint64_
 
 static int hex_digit(char c)
 {
-    if (c >= '0' && c <= '9') {
+    if (c >= '0' && c <= '9')
         return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
+    if (c >= 'a' && c <= 'f')
         return c - 'a' + 10;
-    }
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 

@@ -15,9 +15,8 @@ enum { IDS_LIMIT = 1 << 20 };
 static size_t id_hash(struct span id)
 {
     uint64_t hash = 1469598103934665603u; /* FNV-1a */
-    for (size_t i = 0; i < id.len; i++) {
+    for (size_t i = 0; i < id.len; i++)
         hash = (hash ^ (unsigned char)id.at[i]) * 1099511628211u;
-    }
     return (size_t)(hash ^ (hash >> 32));
 }
 
@@ -25,9 +24,8 @@ static struct id_entry *id_slot(const struct id_table *ids, struct span id)
 {
     size_t i = id_hash(id) & (ids->cap - 1);
     while (ids->slots[i].id != NULL) {
-        if (ids->slots[i].len == id.len && memcmp(ids->slots[i].id, id.at, id.len) == 0) {
+        if (ids->slots[i].len == id.len && memcmp(ids->slots[i].id, id.at, id.len) == 0)
             break;
-        }
         i = (i + 1) & (ids->cap - 1);
     }
     return &ids->slots[i];
@@ -37,9 +35,8 @@ static void ids_grow(struct id_table *ids)
 {
     struct id_table bigger = {.cap = ids->cap == 0 ? 1024 : ids->cap * 2, .used = ids->used};
     bigger.slots = calloc(bigger.cap, sizeof(*bigger.slots));
-    if (bigger.slots == NULL) {
+    if (bigger.slots == NULL)
         abort();
-    }
     for (size_t i = 0; i < ids->cap; i++) {
         if (ids->slots[i].id != NULL) {
             struct span id = {.at = ids->slots[i].id, .len = ids->slots[i].len};
@@ -52,21 +49,17 @@ static void ids_grow(struct id_table *ids)
 
 static void ids_count(struct id_table *ids, struct span id)
 {
-    if (id.len == 0) {
+    if (id.len == 0)
         return;
-    }
-    if (ids->used * 2 >= ids->cap) {
+    if (ids->used * 2 >= ids->cap)
         ids_grow(ids);
-    }
     struct id_entry *entry = id_slot(ids, id);
     if (entry->id == NULL) {
-        if (ids->used == IDS_LIMIT) {
+        if (ids->used == IDS_LIMIT)
             return;
-        }
         entry->id = malloc(id.len);
-        if (entry->id == NULL) {
+        if (entry->id == NULL)
             abort();
-        }
         memcpy(entry->id, id.at, id.len);
         entry->len = id.len;
         ids->used++;
@@ -84,20 +77,18 @@ void stats_count(struct conn *conn)
         const struct field *f = &req->fields[i];
         struct span name = {.at = req->head.at + f->name, .len = f->name_len};
         struct span value = {.at = req->head.at + f->value, .len = f->value_len};
-        if (f->name_len == 9 && span_is_nocase(name, "X-Test-Id")) {
+        if (f->name_len == 9 && span_is_nocase(name, "X-Test-Id"))
             ids_count(&stats->ids, value);
-        } else if (f->name_len == 6 && span_is_nocase(name, "Accept") &&
-                   span_contains_nocase(value, "text/html")) {
+        else if (f->name_len == 6 && span_is_nocase(name, "Accept") &&
+                 span_contains_nocase(value, "text/html"))
             req->plain = false; /* a browser: it gets a page */
-        }
     }
 }
 
 static uint64_t id_seen(const struct id_table *ids, struct span id)
 {
-    if (ids->cap == 0) {
+    if (ids->cap == 0)
         return 0;
-    }
     const struct id_entry *entry = id_slot(ids, id);
     return entry->id == NULL ? 0 : entry->seen;
 }
@@ -123,9 +114,8 @@ static void put_all(struct bytes *json, const struct origin *origin)
 {
     const struct stats *stats = &origin->stats;
     uint64_t sightings = 0;
-    for (size_t i = 0; i < stats->ids.cap; i++) {
+    for (size_t i = 0; i < stats->ids.cap; i++)
         sightings += stats->ids.slots[i].id == NULL ? 0 : stats->ids.slots[i].seen;
-    }
     bytes_format(json,
                  "{\"backend\":\"%s\",\"requests\":%llu,\"aborted\":%llu,\"bad\":%llu,"
                  "\"connections\":{\"open\":%llu,\"total\":%llu},"
@@ -165,9 +155,8 @@ void stats_answer(struct conn *conn)
 
 void stats_deinit(struct stats *stats)
 {
-    for (size_t i = 0; i < stats->ids.cap; i++) {
+    for (size_t i = 0; i < stats->ids.cap; i++)
         free(stats->ids.slots[i].id);
-    }
     free(stats->ids.slots);
     stats->ids = (struct id_table){0};
 }

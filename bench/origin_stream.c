@@ -15,12 +15,10 @@ enum { BLOCK = 65536, TICK_MS = 20 };
 void stream_prepare(struct origin *origin)
 {
     origin->table = malloc(2 * BLOCK);
-    if (origin->table == NULL) {
+    if (origin->table == NULL)
         abort();
-    }
-    for (unsigned j = 0; j < 2 * BLOCK; j++) {
+    for (unsigned j = 0; j < 2 * BLOCK; j++)
         origin->table[j] = (unsigned char)(31 * (j & 255) + 7 * (j >> 8));
-    }
 }
 
 static char *table_at(const struct origin *origin, const struct stream_job *s)
@@ -45,9 +43,8 @@ static void produce(struct conn *conn)
     if (s->per_tick > 0) {
         len = len > s->budget ? s->budget : len;
         s->budget -= len;
-        if (s->budget == 0) {
+        if (s->budget == 0)
             conn->job.on_drained = NULL; /* until the next tick */
-        }
     }
     conn->extra[0] = uv_buf_init(table_at(conn->origin, s), (unsigned)len);
     conn->n_extra = 1;
@@ -72,16 +69,14 @@ static void start(struct conn *conn)
 {
     struct stream_job *s = &conn->job.stream;
     conn_busy(conn);
-    if (s->per_tick > 0) {
+    if (s->per_tick > 0)
         on_tick(conn);
-    } else {
+    else
         conn->job.on_drained = produce;
-    }
-    if (s->end > 0) {
+    if (s->end > 0)
         produce(conn); /* with the head, in one write */
-    } else if (s->chunked) {
+    else if (s->chunked)
         bytes_text(&conn->origin->out, "0\r\n\r\n");
-    }
 }
 
 void stream_bytes(struct conn *conn)
@@ -112,9 +107,8 @@ void stream_bytes(struct conn *conn)
     reply_head(conn, 200, lines.at);
     bytes_free(&lines);
     conn->job.stream = s;
-    if (conn->parser.method != HTTP_HEAD) {
+    if (conn->parser.method != HTTP_HEAD)
         start(conn);
-    }
 }
 
 static void on_event(struct conn *conn)
@@ -126,9 +120,8 @@ static void on_event(struct conn *conn)
                  conn->origin->name, (unsigned long long)sse->next);
     sse->next++;
     struct bytes *out = &conn->origin->out;
-    if (chunked) {
+    if (chunked)
         bytes_format(out, "%zx\r\n", event.len);
-    }
     bytes_put(out, event.at, event.len);
     bytes_text(out, chunked ? "\r\n" : "");
     bytes_free(&event);
@@ -145,9 +138,8 @@ void stream_sse(struct conn *conn)
 {
     uint64_t seen = 0;
     uint64_t count = request_query_number(conn, "count", UINT32_MAX, 0);
-    if (!span_number(request_header(conn, "Last-Event-ID"), UINT32_MAX, false, &seen)) {
+    if (!span_number(request_header(conn, "Last-Event-ID"), UINT32_MAX, false, &seen))
         seen = 0;
-    }
     struct sse_job sse = {.next = seen + 1,
                           .end = count == 0 ? UINT64_MAX : seen + 1 + count,
                           .interval_ms = request_query_number(conn, "interval_ms", 3600000, 1000)};

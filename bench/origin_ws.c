@@ -22,9 +22,8 @@ static void put_head(struct conn *conn, unsigned first, uint64_t len)
     } else {
         size_t wide = len < 65536 ? 2 : 8;
         head[1] = wide == 2 ? 126 : 127;
-        for (size_t i = 0; i < wide; i++) {
+        for (size_t i = 0; i < wide; i++)
             head[2 + i] = (unsigned char)(len >> (8 * (wide - 1 - i)));
-        }
         n += wide;
     }
     bytes_put(&conn->origin->out, head, n);
@@ -110,22 +109,19 @@ void ws_open(struct conn *conn)
     conn->is_ws = true;
     conn->ws = (struct ws_job){.push_ms = request_query_number(conn, "push_ms", 3600000, 0)};
     conn->req.keep_alive = true;
-    if (request_query_number(conn, "hello", 1, 0) != 0) {
+    if (request_query_number(conn, "hello", 1, 0) != 0)
         send_text(conn, "hello from %s", conn->origin->name);
-    }
     uint64_t close_ms = request_query_number(conn, "close_ms", 3600000, 0);
-    if (close_ms > 0) {
+    if (close_ms > 0)
         conn_after(conn, close_ms, close_due);
-    } else if (conn->ws.push_ms > 0) {
+    else if (conn->ws.push_ms > 0)
         conn_after(conn, conn->ws.push_ms, push_due);
-    }
 }
 
 static unsigned head_need(const struct ws_job *ws)
 {
-    if (ws->head_len < 2) {
+    if (ws->head_len < 2)
         return 2;
-    }
     unsigned len = ws->head[1] & 127;
     unsigned wide = len == 126 ? 2 : len == 127 ? 8 : 0;
     unsigned mask = (ws->head[1] & 128) != 0 ? 4 : 0;
@@ -135,14 +131,12 @@ static unsigned head_need(const struct ws_job *ws)
 static uint64_t payload_len(const struct ws_job *ws)
 {
     unsigned len = ws->head[1] & 127;
-    if (len < 126) {
+    if (len < 126)
         return len;
-    }
     uint64_t wide = 0;
     unsigned end = len == 126 ? 4 : 10;
-    for (unsigned i = 2; i < end; i++) {
+    for (unsigned i = 2; i < end; i++)
         wide = wide << 8 | ws->head[i];
-    }
     return wide;
 }
 
@@ -153,15 +147,12 @@ static unsigned frame_problem(const struct ws_job *ws, uint64_t len)
     bool fin = (ws->head[0] & 128) != 0;
     bool control = op >= OP_CLOSE;
     if ((ws->head[0] & 0x70) != 0 || (ws->head[1] & 128) == 0 || op > OP_PONG ||
-        (op > OP_BINARY && !control)) {
+        (op > OP_BINARY && !control))
         return 1002;
-    }
-    if (control && (!fin || len > 125)) {
+    if (control && (!fin || len > 125))
         return 1002;
-    }
-    if (!control && (op == OP_CONTINUE) != ws->in_message) {
+    if (!control && (op == OP_CONTINUE) != ws->in_message)
         return 1002;
-    }
     return len > WS_FRAME_LIMIT ? 1009 : 0;
 }
 
@@ -175,14 +166,12 @@ static void frame_begin(struct conn *conn)
         send_close(conn, problem);
         return;
     }
-    if (op < OP_CLOSE) {
+    if (op < OP_CLOSE)
         ws->in_message = (ws->head[0] & 128) == 0;
-    }
     ws->drop = op == OP_PONG;
     ws->closing = op == OP_CLOSE;
-    if (!ws->drop) {
+    if (!ws->drop)
         put_head(conn, op == OP_PING ? 0x80u | OP_PONG : ws->head[0], len);
-    }
     memcpy(ws->mask, ws->head + ws->head_len - 4, 4);
     ws->mask_at = 0;
     ws->left = len;
@@ -193,15 +182,13 @@ static void frame_payload(struct conn *conn, const char *at, size_t len)
 {
     struct ws_job *ws = &conn->ws;
     ws->left -= len;
-    if (ws->drop) {
+    if (ws->drop)
         return;
-    }
     struct bytes *out = &conn->origin->out;
     bytes_reserve(out, len);
     char *to = out->at + out->len;
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i++)
         to[i] = (char)((unsigned char)at[i] ^ ws->mask[(ws->mask_at + i) & 3]);
-    }
     out->len += len;
     ws->mask_at = (unsigned)((ws->mask_at + len) & 3);
 }
@@ -213,9 +200,8 @@ size_t ws_input(struct conn *conn, const char *at, size_t len)
     while (used < len && !conn->close_after) {
         if (!ws->in_payload) {
             ws->head[ws->head_len++] = (unsigned char)at[used++];
-            if (ws->head_len >= 2 && ws->head_len == head_need(ws)) {
+            if (ws->head_len >= 2 && ws->head_len == head_need(ws))
                 frame_begin(conn);
-            }
         } else {
             size_t part = len - used < ws->left ? len - used : (size_t)ws->left;
             frame_payload(conn, at + used, part);

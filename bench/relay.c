@@ -55,9 +55,8 @@ struct relay {
 
 static void pair_close(struct relay *relay, struct pair *pair)
 {
-    if (pair->dead) {
+    if (pair->dead)
         return;
-    }
     pair->dead = true;
     close(pair->ends[0].fd);
     close(pair->ends[1].fd);
@@ -80,12 +79,10 @@ static void free_dead(struct relay *relay)
 static void end_watch(struct relay *relay, struct end *end)
 {
     uint32_t events = 0;
-    if (!end->eof && end->other->held == NULL) {
+    if (!end->eof && end->other->held == NULL)
         events |= EPOLLIN;
-    }
-    if (end->held != NULL) {
+    if (end->held != NULL)
         events |= EPOLLOUT;
-    }
     if (events != end->events) {
         struct epoll_event change = {.events = events, .data.ptr = end};
         epoll_ctl(relay->epoll, end->out ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, end->fd, &change);
@@ -102,9 +99,8 @@ static bool would_block(void)
 static void end_hold(struct end *end, const char *at, size_t len)
 {
     end->held = malloc(len);
-    if (end->held == NULL) {
+    if (end->held == NULL)
         abort();
-    }
     memcpy(end->held, at, len);
     end->held_at = 0;
     end->held_len = len;
@@ -116,9 +112,8 @@ static void end_readable(struct relay *relay, struct end *from)
     struct end *to = from->other;
     ssize_t n = read(from->fd, relay->buffer, sizeof(relay->buffer));
     if (n < 0) {
-        if (!would_block()) {
+        if (!would_block())
             pair_close(relay, from->pair);
-        }
         return;
     }
     if (n == 0) {
@@ -132,9 +127,8 @@ static void end_readable(struct relay *relay, struct end *from)
         return;
     }
     ssize_t taken = send(to->fd, relay->buffer, (size_t)n, MSG_NOSIGNAL);
-    if (taken == n) {
+    if (taken == n)
         return;
-    }
     if (taken < 0) {
         if (!would_block()) {
             pair_close(relay, from->pair);
@@ -149,14 +143,12 @@ static void end_readable(struct relay *relay, struct end *from)
 
 static void end_writable(struct relay *relay, struct end *to)
 {
-    if (to->held == NULL) {
+    if (to->held == NULL)
         return;
-    }
     ssize_t taken = send(to->fd, to->held + to->held_at, to->held_len - to->held_at, MSG_NOSIGNAL);
     if (taken < 0) {
-        if (!would_block()) {
+        if (!would_block())
             pair_close(relay, to->pair);
-        }
         return;
     }
     to->held_at += (size_t)taken;
@@ -197,21 +189,18 @@ static void end_open(struct relay *relay, struct pair *pair, int i, int fd)
 static void accept_one(struct relay *relay)
 {
     int client = accept4(relay->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (client < 0) {
+    if (client < 0)
         return;
-    }
     int origin = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     const struct sockaddr_in *to = &relay->origins[relay->turn++ % relay->n_origins];
     struct pair *pair = calloc(1, sizeof(*pair));
-    if (pair == NULL) {
+    if (pair == NULL)
         abort();
-    }
     if (origin < 0 ||
         (connect(origin, (const struct sockaddr *)to, sizeof(*to)) != 0 && errno != EINPROGRESS)) {
         close(client);
-        if (origin >= 0) {
+        if (origin >= 0)
             close(origin);
-        }
         free(pair);
         return;
     }
@@ -226,14 +215,12 @@ static void handle(struct relay *relay, const struct epoll_event *event)
         accept_one(relay);
         return;
     }
-    if (!end->pair->dead && (event->events & EPOLLOUT) != 0) {
+    if (!end->pair->dead && (event->events & EPOLLOUT) != 0)
         end_writable(relay, end);
-    }
-    if (!end->pair->dead && (event->events & EPOLLIN) != 0) {
+    if (!end->pair->dead && (event->events & EPOLLIN) != 0)
         end_readable(relay, end);
-    } else if (!end->pair->dead && (event->events & (EPOLLERR | EPOLLHUP)) != 0) {
+    else if (!end->pair->dead && (event->events & (EPOLLERR | EPOLLHUP)) != 0)
         end_hangup(relay, end);
-    }
 }
 
 static bool parse_port(const char *text, in_port_t *out)
@@ -248,9 +235,8 @@ static bool parse_origin(const char *text, struct sockaddr_in *out)
 {
     char host[INET_ADDRSTRLEN];
     const char *colon = strrchr(text, ':');
-    if (colon == NULL || (size_t)(colon - text) >= sizeof(host)) {
+    if (colon == NULL || (size_t)(colon - text) >= sizeof(host))
         return false;
-    }
     snprintf(host, sizeof(host), "%.*s", (int)(colon - text), text);
     out->sin_family = AF_INET;
     return inet_pton(AF_INET, host, &out->sin_addr) == 1 && parse_port(colon + 1, &out->sin_port);
@@ -275,9 +261,8 @@ int main(int argc, char **argv)
     static struct epoll_event events[EVENTS_MAX];
     in_port_t port = 0;
     bool ok = argc >= 3 && argc - 2 <= ORIGINS_MAX && parse_port(argv[1], &port);
-    for (int i = 2; ok && i < argc; i++) {
+    for (int i = 2; ok && i < argc; i++)
         ok = parse_origin(argv[i], &relay.origins[relay.n_origins++]);
-    }
     if (!ok) {
         fputs("usage: bench-relay LISTEN_PORT ORIGIN_IP:PORT...\n", stderr);
         return 2;
@@ -290,9 +275,8 @@ int main(int argc, char **argv)
     }
     for (;;) { /* until a signal ends it */
         int n = epoll_wait(relay.epoll, events, EVENTS_MAX, -1);
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < n; i++)
             handle(&relay, &events[i]);
-        }
         free_dead(&relay);
     }
 }

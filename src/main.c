@@ -16,9 +16,8 @@ static void print_help(FILE *out)
     fprintf(out, "cutover %s moves an application's users from an old platform to a new one.\n\n",
             CUTOVER_VERSION);
     fprintf(out, "Usage: cutover VERB [ARGUMENTS] [OPTIONS]\n\n");
-    for (unsigned i = 0; i < verb_count; i++) {
+    for (unsigned i = 0; i < verb_count; i++)
         fprintf(out, "  %-12s %s\n", verbs[i].name, verbs[i].summary);
-    }
     fprintf(out, "\n`cutover VERB --help` tells more. Exit codes: 0 done, 1 failed, 2 wrong usage "
                  "or configuration.\n");
 }
@@ -29,9 +28,8 @@ static int print_verb_help(const struct verb *verb)
     printf("Usage: cutover %s%s%s [OPTIONS]\n\n", verb->name, verb->arguments[0] == '\0' ? "" : " ",
            verb->arguments);
     options_print(verb->options);
-    if (verb->details != NULL) {
+    if (verb->details != NULL)
         printf("\n%s\n", verb->details);
-    }
     return CLI_DONE;
 }
 
@@ -39,9 +37,8 @@ static int unknown_verb(const char *name)
 {
     const struct verb *near = verb_nearest(str_of(name));
     fprintf(stderr, "cutover: there is no verb \"%s\"", name);
-    if (near != NULL) {
+    if (near != NULL)
         fprintf(stderr, " (did you mean %s?)", near->name);
-    }
     fprintf(stderr, "\nSee `cutover help`.\n");
     return CLI_USAGE;
 }
@@ -58,9 +55,8 @@ static int help(const struct cli_options *options)
 
 static int run_proxy(const struct cli_options *options)
 {
-    if (options->config == NULL) {
+    if (options->config == NULL)
         return usage_error(options, "a configuration file is needed: cutover run -c FILE");
-    }
     struct server_options server = {.config_path = options->config,
                                     .reset_state = options->reset_state};
     return server_run(&server);
@@ -69,12 +65,10 @@ static int run_proxy(const struct cli_options *options)
 static int run_verb(const struct verb *verb, const struct cli_options *options)
 {
     struct error error;
-    if (options->help) {
+    if (options->help)
         return print_verb_help(verb);
-    }
-    if (!options_check(options, verb->options, &error)) {
+    if (!options_check(options, verb->options, &error))
         return usage_error(options, "%s", error.text);
-    }
     if (options->argument_count < verb->min_arguments ||
         options->argument_count > verb->max_arguments) {
         return usage_error(options, "usage: cutover %s%s%s [OPTIONS]", verb->name,
@@ -103,12 +97,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "cutover: %s\nSee `cutover help`.\n", error.text);
         return CLI_USAGE;
     }
-    if (options.verb == NULL) {
+    if (options.verb == NULL)
         return without_verb(&options);
-    }
-    if (strcmp(options.verb, "help") == 0) {
+    if (strcmp(options.verb, "help") == 0)
         return help(&options);
-    }
     const struct verb *verb = verb_find(str_of(options.verb));
     return verb == NULL ? unknown_verb(options.verb) : run_verb(verb, &options);
 }

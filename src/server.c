@@ -309,10 +309,9 @@ static bool start(struct process *process, const struct server_options *options,
     process->admin = admin_start(&process->controller, error);
     if (process->admin == NULL)
         return false;
-    for (; process->started < process->worker_count; process->started++) {
+    for (; process->started < process->worker_count; process->started++)
         if (!worker_start(process->workers[process->started], error))
             return false;
-    }
     controller_start(&process->controller);
     return true;
 }

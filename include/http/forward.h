@@ -20,22 +20,23 @@
 
 struct forward_request {
     const struct message *message;
-    struct str host;             /* Host to send */
-    struct str client_ip;        /* of the peer that connected to us, or of PROXY protocol later */
-    struct str scheme;           /* "http" or "https": how the client reached us */
-    struct str port;             /* the listener's port, in digits */
-    struct str request_id;       /* used when the client sent none that is valid */
-    struct str via;              /* our name in Via */
+    struct str host;       /* Host to send */
+    struct str peer_ip;    /* who connected to us: the next entry of X-Forwarded-For */
+    struct str client_ip;  /* the client itself; the peer, unless a trusted one names another */
+    struct str scheme;     /* "http" or "https": how the client reached us */
+    struct str port;       /* the listener's port, in digits */
+    struct str request_id; /* used when the client sent none that is valid */
+    struct str via;        /* our name in Via */
     struct str affinity_cookie;  /* name of the cookie that is ours and is not passed on */
     struct str override_header;  /* name of the tester's header, not passed on */
-    struct str client_ip_header; /* extra header that carries the client's address; empty: none */
+    struct str client_ip_header; /* extra header that carries client_ip; empty: none */
     bool trusted;                /* the peer's own X-Forwarded-* are believed and extended */
     bool upgrade;                /* keep Upgrade: the request asks for a tunnel */
 };
 
 /*
  * Appends the request head. Framing: the message's own body kind. Trusted: X-Forwarded-For is
- * extended with client_ip, X-Forwarded-Proto, -Host and -Port are kept, and added where missing.
+ * extended with peer_ip, X-Forwarded-Proto, -Host and -Port are kept, and added where missing.
  * Not trusted: all four, Forwarded and X-Real-IP are dropped and set anew. X-Forwarded-Host is the
  * client's authority. An X-Request-ID of 1..128 bytes [A-Za-z0-9._-] is kept, anything else
  * replaced.

@@ -53,9 +53,8 @@ void *arena_alloc(struct arena *arena, size_t size)
     size_t rounded = (size + unit - 1) / unit * unit;
 
     struct arena_block *block = arena->blocks;
-    if (block == NULL || block->size - block->used < rounded) {
+    if (block == NULL || block->size - block->used < rounded)
         block = push_block(arena, rounded);
-    }
     void *taken = block->bytes + block->used;
     block->used += rounded;
     return taken;
@@ -71,9 +70,8 @@ void *arena_array(struct arena *arena, size_t count, size_t size)
 struct str arena_str(struct arena *arena, struct str s)
 {
     char *copy = arena_alloc(arena, s.len + 1);
-    if (s.len > 0) {
+    if (s.len > 0)
         memcpy(copy, s.data, s.len);
-    }
     return str_from(copy, s.len);
 }
 

@@ -37,9 +37,8 @@ static void grow(struct buf *buf, size_t needed)
 {
     CHECK(needed <= PTRDIFF_MAX / 2);
     size_t cap = buf->cap == 0 ? FIRST_BYTES : buf->cap;
-    while (cap < needed) {
+    while (cap < needed)
         cap *= 2;
-    }
     if (cap != buf->cap) {
         buf->data = mem_realloc(buf->data, cap);
         buf->cap = cap;
@@ -48,12 +47,10 @@ static void grow(struct buf *buf, size_t needed)
 
 char *buf_reserve(struct buf *buf, size_t size)
 {
-    if (buf->data != NULL && buf->cap - buf->end >= size) {
+    if (buf->data != NULL && buf->cap - buf->end >= size)
         return buf->data + buf->end;
-    }
-    if (buf->start >= buf->cap / 4) {
+    if (buf->start >= buf->cap / 4)
         move_to_front(buf);
-    }
     CHECK(size <= PTRDIFF_MAX / 4 && buf->end <= PTRDIFF_MAX / 4);
     grow(buf, buf->end + size);
     return buf->data + buf->end;
@@ -110,7 +107,6 @@ void buf_consume(struct buf *buf, size_t size)
         return;
     }
     buf_clear(buf);
-    if (buf->cap > BUF_KEEP_BYTES) {
+    if (buf->cap > BUF_KEEP_BYTES)
         buf_deinit(buf);
-    }
 }

@@ -32,31 +32,27 @@ static size_t at_least_one(size_t size)
 void *mem_alloc(size_t size)
 {
     void *memory = malloc(at_least_one(size));
-    if (memory == NULL) {
+    if (memory == NULL)
         out_of_memory(size);
-    }
     return memory;
 }
 
 void *mem_zalloc(size_t count, size_t size)
 {
     size_t total;
-    if (__builtin_mul_overflow(count, size, &total)) {
+    if (__builtin_mul_overflow(count, size, &total))
         out_of_memory(SIZE_MAX);
-    }
     void *memory = calloc(1, at_least_one(total));
-    if (memory == NULL) {
+    if (memory == NULL)
         out_of_memory(total);
-    }
     return memory;
 }
 
 void *mem_realloc(void *memory, size_t size)
 {
     void *moved = realloc(memory, at_least_one(size));
-    if (moved == NULL) {
+    if (moved == NULL)
         out_of_memory(size);
-    }
     return moved;
 }
 

@@ -46,9 +46,8 @@ static char *put_digits(char *at, unsigned value, size_t count, char behind)
 
 void clock_format(uint64_t wall_ms, char text[CLOCK_ISO_BYTES])
 {
-    if (wall_ms > LAST_MS) {
+    if (wall_ms > LAST_MS)
         wall_ms = LAST_MS;
-    }
     time_t seconds = (time_t)(wall_ms / 1000);
     struct tm utc;
     CHECK(gmtime_r(&seconds, &utc) != NULL);

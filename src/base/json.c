@@ -43,25 +43,20 @@ static const struct utf8_form {
 static bool utf8_fits(const struct utf8_form *form, const unsigned char *at, size_t left)
 {
     if (at[0] < form->lead_low || at[0] > form->lead_high || left < form->len ||
-        at[1] < form->second_low || at[1] > form->second_high) {
+        at[1] < form->second_low || at[1] > form->second_high)
         return false;
-    }
-    for (size_t i = 2; i < form->len; i++) {
-        if ((at[i] & 0xc0) != 0x80) {
+    for (size_t i = 2; i < form->len; i++)
+        if ((at[i] & 0xc0) != 0x80)
             return false;
-        }
-    }
     return true;
 }
 
 /* The bytes of the character that begins at `at`, or 0 when it is no UTF-8. */
 static size_t utf8_len(const char *at, size_t left)
 {
-    for (size_t i = 0; i < ARRAY_LEN(utf8_forms); i++) {
-        if (utf8_fits(&utf8_forms[i], (const unsigned char *)at, left)) {
+    for (size_t i = 0; i < ARRAY_LEN(utf8_forms); i++)
+        if (utf8_fits(&utf8_forms[i], (const unsigned char *)at, left))
             return utf8_forms[i].len;
-        }
-    }
     return 0;
 }
 
@@ -72,12 +67,10 @@ static size_t plain_run(struct str value, size_t from)
     while (at < value.len) {
         char kind = kinds[(unsigned char)value.data[at]];
         size_t len = kind == PLAIN ? 1 : 0;
-        if (kind == HIGH) {
+        if (kind == HIGH)
             len = utf8_len(value.data + at, value.len - at);
-        }
-        if (len == 0) {
+        if (len == 0)
             break;
-        }
         at += len;
     }
     return at - from;
@@ -126,9 +119,8 @@ static void quote(struct buf *out, struct str text)
 /* What stands before any value: the comma, and the name inside an object. */
 static void begin_value(struct json *json, const char *name)
 {
-    if (json->needs_comma) {
+    if (json->needs_comma)
         buf_append_char(json->out, ',');
-    }
     if (name != NULL) {
         quote(json->out, str_of(name));
         buf_append_char(json->out, ':');
@@ -177,11 +169,10 @@ void json_str(struct json *json, const char *name, struct str value)
 
 void json_text(struct json *json, const char *name, const char *value)
 {
-    if (value == NULL) {
+    if (value == NULL)
         json_none(json, name);
-    } else {
+    else
         json_str(json, name, str_of(value));
-    }
 }
 
 /* With a point before the last `decimals` digits, and at least one digit before the point. */
@@ -191,16 +182,14 @@ static void put_number(struct buf *out, bool negative, uint64_t value, unsigned 
     size_t at = sizeof(text);
     unsigned digits = 0;
     do {
-        if (digits > 0 && digits == decimals) {
+        if (digits > 0 && digits == decimals)
             text[--at] = '.';
-        }
         text[--at] = (char)('0' + value % 10);
         value /= 10;
         digits++;
     } while (value > 0 || digits <= decimals);
-    if (negative) {
+    if (negative)
         text[--at] = '-';
-    }
     buf_append(out, text + at, sizeof(text) - at);
 }
 

@@ -60,9 +60,8 @@ static atomic_int lowest_level = LOG_DEBUG;
 static uint64_t count_lines(const char *data, size_t len)
 {
     uint64_t lines = 0;
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i++)
         lines += data[i] == '\n';
-    }
     return lines;
 }
 
@@ -102,9 +101,8 @@ static void push_lines(struct log_writer *writer, struct str lines)
 static uint64_t ring_lines(const struct log_writer *writer)
 {
     size_t first = RING_BYTES - writer->shared.start;
-    if (first >= writer->shared.held) {
+    if (first >= writer->shared.held)
         return count_lines(writer->ring + writer->shared.start, writer->shared.held);
-    }
     return count_lines(writer->ring + writer->shared.start, first) +
            count_lines(writer->ring, writer->shared.held - first);
 }
@@ -115,11 +113,10 @@ static void put_field(struct json *json, const struct log_field *field)
 {
     switch (field->type) {
     case LOG_TYPE_STR:
-        if (field->text.data == NULL) {
+        if (field->text.data == NULL)
             json_none(json, field->name);
-        } else {
+        else
             json_str(json, field->name, field->text);
-        }
         break;
     case LOG_TYPE_U64:
         json_u64(json, field->name, (uint64_t)field->number);
@@ -146,9 +143,8 @@ static void make_line(struct buf *out, enum log_level level, const char *message
     json_text(&json, "time", time);
     json_text(&json, "level", names[level]);
     json_text(&json, "message", message);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         put_field(&json, &fields[i]);
-    }
     json_object_end(&json);
     buf_append_char(out, '\n');
 }
@@ -158,37 +154,32 @@ static void write_to_stderr(struct str lines)
 {
     while (lines.len > 0) {
         ssize_t written = write(STDERR_FILENO, lines.data, lines.len);
-        if (written > 0) {
+        if (written > 0)
             lines = str_slice(lines, (size_t)written, lines.len);
-        } else if (written == 0 || errno != EINTR) {
+        else if (written == 0 || errno != EINTR)
             return;
-        }
     }
 }
 
 void log_lines(struct str lines)
 {
-    if (str_is_empty(lines)) {
+    if (str_is_empty(lines))
         return;
-    }
     CHECK(lines.data[lines.len - 1] == '\n');
     pthread_mutex_lock(&lock);
     bool taken = current != NULL;
-    if (taken) {
+    if (taken)
         push_lines(current, lines);
-    }
     pthread_mutex_unlock(&lock);
-    if (!taken) {
+    if (!taken)
         write_to_stderr(lines);
-    }
 }
 
 void log_fields(enum log_level level, const char *message, const struct log_field *fields,
                 size_t count)
 {
-    if ((int)level < atomic_load_explicit(&lowest_level, memory_order_relaxed)) {
+    if ((int)level < atomic_load_explicit(&lowest_level, memory_order_relaxed))
         return;
-    }
     struct buf line = BUF_EMPTY;
     make_line(&line, level, message, fields, count);
     log_lines(buf_str(&line));
@@ -213,9 +204,8 @@ static bool wait_until(pthread_cond_t *condition, uint64_t deadline_ms)
 /* Told as soon as there is room, at the end of the lines that came before the gap. */
 static void tell_gap(struct log_writer *writer)
 {
-    if (writer->shared.untold == 0 || ring_room(writer) < ROOM_BYTES) {
+    if (writer->shared.untold == 0 || ring_room(writer) < ROOM_BYTES)
         return;
-    }
     struct buf line = BUF_EMPTY;
     struct log_field field = LOG_U64("dropped", writer->shared.untold);
     make_line(&line, LOG_WARN, "log lines dropped", &field, 1);
@@ -237,9 +227,8 @@ static void account(struct log_writer *writer, const char *chunk, size_t written
     writer->shared.held -= lines;
     writer->shared.start = (writer->shared.start + lines) % RING_BYTES;
     writer->sent = written - whole;
-    if (writer->shared.held == 0) {
+    if (writer->shared.held == 0)
         writer->shared.start = 0; /* a quiet log touches the same few pages again and again */
-    }
     tell_gap(writer);
 }
 
@@ -273,9 +262,8 @@ static ssize_t write_some(int fd, const char *chunk, size_t len)
 static void pause_writing(struct log_writer *writer)
 {
     uint64_t until_ms = clock_mono_ms() + PAUSE_MS;
-    while (!writer->shared.reopen && clock_mono_ms() < until_ms) {
+    while (!writer->shared.reopen && clock_mono_ms() < until_ms)
         wait_until(&writer->shared.wake, until_ms);
-    }
 }
 
 /* Called with the lock held, and returns so; let go of in between, while it writes. */
@@ -290,30 +278,26 @@ static void write_chunk(struct log_writer *writer)
     ssize_t written = write_some(writer->fd, writer->ring + at, len);
     pthread_mutex_lock(&lock);
 
-    if (written > 0) {
+    if (written > 0)
         account(writer, writer->ring + at, (size_t)written);
-    } else if (written < 0) {
+    else if (written < 0)
         pause_writing(writer);
-    }
 }
 
 /* Waits for something to do; false when the thread is to end. */
 static bool wait_for_work(struct log_writer *writer)
 {
-    while (writer->shared.held == 0 && !writer->shared.reopen && !writer->shared.stopping) {
+    while (writer->shared.held == 0 && !writer->shared.reopen && !writer->shared.stopping)
         pthread_cond_wait(&writer->shared.wake, &lock);
-    }
-    if (writer->shared.stopping) {
+    if (writer->shared.stopping)
         return writer->shared.held > 0 && clock_mono_ms() < writer->shared.stop_at_ms;
-    }
     return true;
 }
 
 static void writer_free(struct log_writer *writer)
 {
-    if (writer->path != NULL) {
+    if (writer->path != NULL)
         close(writer->fd);
-    }
     pthread_cond_destroy(&writer->shared.wake);
     pthread_cond_destroy(&writer->shared.over);
     mem_free(writer->path);
@@ -335,16 +319,14 @@ static void *writer_main(void *argument)
         }
     }
     /* From here on nobody empties the ring: what is still said goes to stderr. */
-    if (current == writer) {
+    if (current == writer)
         current = NULL;
-    }
     writer->shared.ended = true;
     bool abandoned = writer->shared.abandoned;
     pthread_cond_signal(&writer->shared.over);
     pthread_mutex_unlock(&lock);
-    if (abandoned) {
+    if (abandoned)
         writer_free(writer);
-    }
     return NULL;
 }
 
@@ -381,9 +363,8 @@ static int start_thread(struct log_writer *writer)
 bool log_start(const char *file, enum log_level level, struct error *error)
 {
     int fd = file == NULL ? STDOUT_FILENO : open_file(file);
-    if (fd < 0) {
+    if (fd < 0)
         return error_set_errno(error, errno, "cannot open the log file %s", file);
-    }
     struct log_writer *writer = writer_new(fd, file);
     int failed = start_thread(writer);
     if (failed != 0) {

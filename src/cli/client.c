@@ -36,9 +36,8 @@ static int connect_to(const struct addrinfo *address)
 {
     struct timeval limit = {.tv_sec = TIMEOUT_S};
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
+    if (fd < 0)
         return -1;
-    }
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     if (connect(fd, address->ai_addr, address->ai_addrlen) < 0) {
@@ -62,12 +61,10 @@ static int open_socket(const struct login *login, struct error *error)
         return -1;
     }
     int fd = -1;
-    for (struct addrinfo *each = found; each != NULL && fd < 0; each = each->ai_next) {
+    for (struct addrinfo *each = found; each != NULL && fd < 0; each = each->ai_next)
         fd = connect_to(each);
-    }
-    if (fd < 0) {
+    if (fd < 0)
         io_failed(login, "reach", error);
-    }
     freeaddrinfo(found);
     return fd;
 }
@@ -79,18 +76,14 @@ static void format_request(const struct login *login, const struct client_reques
 {
     buf_printf(out, "%s %s HTTP/1.1\r\nHost: %s\r\nX-Actor: %s\r\nConnection: close\r\n",
                request->method, request->path, login->authority, login->actor);
-    if (login->token != NULL) {
+    if (login->token != NULL)
         buf_printf(out, "Authorization: Bearer %s\r\n", login->token);
-    }
-    if (request->if_match != NULL) {
+    if (request->if_match != NULL)
         buf_printf(out, "If-Match: %s\r\n", request->if_match);
-    }
-    if (!str_is_empty(request->body)) {
+    if (!str_is_empty(request->body))
         buf_printf(out, "Content-Type: application/json\r\n");
-    }
-    if (strcmp(request->method, "GET") != 0) {
+    if (strcmp(request->method, "GET") != 0)
         buf_printf(out, "Content-Length: %zu\r\n", request->body.len);
-    }
     buf_append_str(out, STR("\r\n"));
     buf_append_str(out, request->body);
 }
@@ -99,9 +92,8 @@ static bool send_all(int fd, struct str bytes)
 {
     while (bytes.len > 0) {
         ssize_t sent = send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
-        if (sent < 0 && errno != EINTR) {
+        if (sent < 0 && errno != EINTR)
             return false;
-        }
         bytes = str_slice(bytes, sent < 0 ? 0 : (size_t)sent, bytes.len);
     }
     return true;
@@ -114,9 +106,8 @@ static int read_more(int fd, struct buf *in)
     do {
         size = recv(fd, buf_reserve(in, READ_BYTES), READ_BYTES, 0);
     } while (size < 0 && errno == EINTR);
-    if (size > 0) {
+    if (size > 0)
         buf_commit(in, (size_t)size);
-    }
     return size > 0 ? 1 : (int)size;
 }
 
@@ -142,9 +133,8 @@ struct exchange {
 
 static void exchange_deinit(struct exchange *exchange)
 {
-    if (exchange->fd >= 0) {
+    if (exchange->fd >= 0)
         close(exchange->fd);
-    }
     buf_deinit(&exchange->in);
     buf_deinit(&exchange->head);
     message_deinit(&exchange->message);
@@ -154,13 +144,11 @@ static bool read_head(struct exchange *exchange, struct error *error)
 {
     size_t searched = 0, len = 0;
     while ((len = parser_find_head(buf_str(&exchange->in), &searched)) == 0) {
-        if (buf_len(&exchange->in) > HEAD_MAX_BYTES) {
+        if (buf_len(&exchange->in) > HEAD_MAX_BYTES)
             return not_http(exchange->login, error);
-        }
         int got = read_more(exchange->fd, &exchange->in);
-        if (got < 0) {
+        if (got < 0)
             return io_failed(exchange->login, "read from", error);
-        }
         if (got == 0) {
             return buf_len(&exchange->in) > 0 ? not_http(exchange->login, error)
                                               : broke_off(exchange->login, error);
@@ -169,9 +157,8 @@ static bool read_head(struct exchange *exchange, struct error *error)
     buf_append_str(&exchange->head, str_slice(buf_str(&exchange->in), 0, len));
     buf_consume(&exchange->in, len);
     if (parser_head(&exchange->parser, buf_str(&exchange->head), &exchange->message, false) !=
-        PARSE_DONE) {
+        PARSE_DONE)
         return not_http(exchange->login, error);
-    }
     return true;
 }
 
@@ -184,9 +171,8 @@ static bool ask(struct exchange *exchange, const struct login *login,
     parser_init(&exchange->parser, PARSER_RESPONSE);
     message_init(&exchange->message, FIELDS_MAX);
     exchange->fd = open_socket(login, error);
-    if (exchange->fd < 0) {
+    if (exchange->fd < 0)
         return false;
-    }
     format_request(login, request, &bytes);
     bool sent = send_all(exchange->fd, buf_str(&bytes));
     int number = errno;
@@ -209,9 +195,8 @@ static enum parse_result take_body(struct exchange *exchange, struct buf *body)
     while (result == PARSE_MORE && buf_len(&exchange->in) > 0) {
         size_t used = 0;
         result = parser_body(&exchange->parser, buf_str(&exchange->in), &used, &slices);
-        for (unsigned i = 0; i < slices.count && result != PARSE_BAD; i++) {
+        for (unsigned i = 0; i < slices.count && result != PARSE_BAD; i++)
             buf_append_str(body, slices.item[i]);
-        }
         buf_consume(&exchange->in, used);
     }
     return result;
@@ -229,9 +214,8 @@ static enum parse_result read_body(struct exchange *exchange, struct buf *body, 
         }
         result = got == 0 ? parser_eof(&exchange->parser) : take_body(exchange, body);
     }
-    if (result == PARSE_BAD) {
+    if (result == PARSE_BAD)
         broke_off(exchange->login, error);
-    }
     return result;
 }
 
@@ -240,9 +224,8 @@ static bool read_answer(struct exchange *exchange, struct client_answer *answer,
 {
     enum parse_result result = exchange->message.body == BODY_NONE ? PARSE_DONE : PARSE_MORE;
     answer->status = exchange->message.status;
-    while (result == PARSE_MORE) {
+    while (result == PARSE_MORE)
         result = read_body(exchange, &answer->body, error);
-    }
     return result == PARSE_DONE;
 }
 

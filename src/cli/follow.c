@@ -17,15 +17,14 @@
 static void on_line(void *data, struct str line)
 {
     const struct cli_options *options = data;
-    if (!str_starts_with(line, STR("data: "))) {
+    const struct str name = STR("data: ");
+    if (!str_starts_with(line, name))
         return;
-    }
-    struct str json = str_slice(line, STR("data: ").len, line.len);
-    if (options->json) {
-        printf("%.*s\n", STR_ARG(json));
-    } else {
-        show_event(json);
-    }
+    line = str_slice(line, name.len, line.len);
+    if (options->json)
+        printf("%.*s\n", STR_ARG(line));
+    else
+        show_event(line);
     fflush(stdout);
 }
 
@@ -67,16 +66,14 @@ int verb_events(const struct cli_options *options)
     struct error error;
     uint64_t limit = options->follow ? FOLLOW_LIMIT : PAGE_LIMIT;
     int code = CLI_FAILED;
-    if (options->limit != NULL && !str_to_u64(str_of(options->limit), &limit)) {
+    if (options->limit != NULL && !str_to_u64(str_of(options->limit), &limit))
         return usage_error(options, "--limit: expected a whole number, got \"%s\"", options->limit);
-    }
-    if (!login_find(&login, options, &error)) {
+    if (!login_find(&login, options, &error))
         code = usage_error(options, "%s", error.text);
-    } else if (!ask(&login, options, limit, &answer, &error)) {
+    else if (!ask(&login, options, limit, &answer, &error))
         fprintf(stderr, "cutover events: %s\n", error.text);
-    } else {
+    else
         code = show(options, &answer);
-    }
     buf_deinit(&answer.body);
     login_deinit(&login);
     return code;

@@ -25,18 +25,16 @@ static void print_backend(const struct config *config, enum side side)
 {
     const struct config_backend *backend = &config->backends[side];
     printf("  %-8s %.*s:", side_name(side), STR_ARG(backend->name));
-    for (unsigned i = 0; i < backend->server_count; i++) {
+    for (unsigned i = 0; i < backend->server_count; i++)
         printf(" %.*s", STR_ARG(backend->servers[i].url));
-    }
     printf("\n");
 }
 
 static void print_summary(const struct config *config)
 {
     printf("  %-8s", "listen");
-    for (unsigned i = 0; i < config->listen_count; i++) {
+    for (unsigned i = 0; i < config->listen_count; i++)
         printf(" %.*s", STR_ARG(config->listen[i].text));
-    }
     printf("\n  %-8s %.*s, %s\n", "admin", STR_ARG(config->admin.text),
            str_is_empty(config->admin.token) ? "no token" : "with a token");
     print_backend(config, SIDE_OLD);
@@ -50,9 +48,8 @@ static void print_summary(const struct config *config)
 int verb_check(const struct cli_options *options)
 {
     struct config_problems problems;
-    if (options->config == NULL) {
+    if (options->config == NULL)
         return usage_error(options, "a configuration file is needed: cutover check -c FILE");
-    }
     config_problems_init(&problems);
     struct config *config = config_load(options->config, &problems);
     if (config == NULL) {
@@ -75,12 +72,10 @@ static struct str admin_url(const struct config *config, char *text, size_t size
 {
     struct addr address = config->admin.address;
     char host[ADDR_TEXT_BYTES];
-    if (address.any.sa_family == AF_INET && address.v4.sin_addr.s_addr == htonl(INADDR_ANY)) {
+    if (address.any.sa_family == AF_INET && address.v4.sin_addr.s_addr == htonl(INADDR_ANY))
         address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    }
-    if (address.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address.v6.sin6_addr)) {
+    if (address.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address.v6.sin6_addr))
         address.v6.sin6_addr = in6addr_loopback;
-    }
     struct str authority = addr_format(&address, host);
     int len = snprintf(text, size, "http://%.*s", STR_ARG(authority));
     return str_from(text, (size_t)len);
@@ -91,9 +86,8 @@ static bool find_admin(const char *path, char *url, size_t size)
     struct config_problems problems;
     config_problems_init(&problems);
     struct config *config = config_load(path, &problems);
-    if (config != NULL) {
+    if (config != NULL)
         admin_url(config, url, size);
-    }
     bool found = config != NULL;
     config_unref(config);
     config_problems_deinit(&problems);
@@ -109,9 +103,8 @@ int verb_healthcheck(const struct cli_options *options)
     struct error error;
     char url[ADDR_TEXT_BYTES + 16];
     if (asked.admin == NULL && asked.config != NULL) {
-        if (!find_admin(asked.config, url, sizeof(url))) {
+        if (!find_admin(asked.config, url, sizeof(url)))
             return CLI_FAILED;
-        }
         asked.admin = url;
     }
     bool is_ready = login_find(&login, &asked, &error) &&

@@ -17,11 +17,9 @@
 
 static bool is_visible(struct str text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] <= 0x20 || text.data[i] > 0x7e) {
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] <= 0x20 || text.data[i] > 0x7e)
             return false;
-        }
-    }
     return text.len > 0;
 }
 
@@ -35,9 +33,8 @@ static bool split_authority(struct login *login, struct str authority)
     struct str host =
         bracket < 0 ? str_slice(authority, 0, end) : str_slice(authority, 1, (size_t)bracket);
     uint64_t number = 0;
-    if (str_is_empty(host) || !str_to_u64(port, &number) || number == 0 || number > UINT16_MAX) {
+    if (str_is_empty(host) || !str_to_u64(port, &number) || number == 0 || number > UINT16_MAX)
         return false;
-    }
     login->host = str_dup(host);
     login->port = str_dup(port);
     return true;
@@ -47,18 +44,14 @@ static bool parse_url(struct login *login, const char *url, struct error *error)
 {
     struct str rest = str_of(url);
     login->url = rest;
-    if (str_starts_with_nocase(rest, STR("https://"))) {
+    if (str_starts_with_nocase(rest, STR("https://")))
         return error_set(error, "%s: https comes with a later version; use http://", url);
-    }
-    if (str_starts_with_nocase(rest, STR("http://"))) {
+    if (str_starts_with_nocase(rest, STR("http://")))
         rest = str_slice(rest, STR("http://").len, rest.len);
-    }
-    if (rest.len > 0 && rest.data[rest.len - 1] == '/') {
+    if (rest.len > 0 && rest.data[rest.len - 1] == '/')
         rest = str_slice(rest, 0, rest.len - 1);
-    }
-    if (!is_visible(rest) || str_find_char(rest, '/', 0) >= 0 || !split_authority(login, rest)) {
+    if (!is_visible(rest) || str_find_char(rest, '/', 0) >= 0 || !split_authority(login, rest))
         return error_set(error, "%s: expected a URL such as %s", url, LOGIN_DEFAULT_ADMIN);
-    }
     login->authority = str_dup(rest);
     return true;
 }
@@ -66,9 +59,8 @@ static bool parse_url(struct login *login, const char *url, struct error *error)
 static bool read_token(const char *path, char *text, size_t size, struct error *error)
 {
     FILE *file = fopen(path, "re");
-    if (file == NULL) {
+    if (file == NULL)
         return error_set_errno(error, errno, "cannot open the token file %s", path);
-    }
     size_t len = fread(text, 1, size - 1, file);
     bool failed = ferror(file) != 0;
     fclose(file);
@@ -80,16 +72,13 @@ static bool find_token(struct login *login, const char *path, struct error *erro
 {
     char text[TOKEN_MAX_BYTES];
     const char *given = getenv("CUTOVER_TOKEN");
-    if (path == NULL && (given == NULL || given[0] == '\0')) {
+    if (path == NULL && (given == NULL || given[0] == '\0'))
         return true;
-    }
-    if (path != NULL && !read_token(path, text, sizeof(text), error)) {
+    if (path != NULL && !read_token(path, text, sizeof(text), error))
         return false;
-    }
     struct str token = str_of(path != NULL ? text : given);
-    while (token.len > 0 && (unsigned char)token.data[token.len - 1] <= 0x20) {
+    while (token.len > 0 && (unsigned char)token.data[token.len - 1] <= 0x20)
         token.len--;
-    }
     if (!is_visible(token)) {
         return error_set(error, "%s: the token must be one word of printable letters",
                          path != NULL ? path : "CUTOVER_TOKEN");
@@ -107,9 +96,8 @@ static void find_actor(char actor[64])
     user = entry != NULL ? entry->pw_name : user;
     gethostname(host, sizeof(host) - 1);
     snprintf(actor, 64, "%.28s@%s", user == NULL ? "somebody" : user, host);
-    for (char *c = actor; *c != '\0'; c++) {
+    for (char *c = actor; *c != '\0'; c++)
         *c = *c > 0x20 && *c < 0x7f ? *c : '_';
-    }
 }
 
 bool login_find(struct login *login, const struct cli_options *options, struct error *error)

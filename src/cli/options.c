@@ -50,21 +50,17 @@ static const struct option_row rows[] = {
 
 static int find_name(struct str name)
 {
-    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
-        if (str_eq(name, str_of(rows[i].name))) {
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
+        if (str_eq(name, str_of(rows[i].name)))
             return (int)i;
-        }
-    }
     return -1;
 }
 
 static int find_letter(char letter)
 {
-    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
-        if (rows[i].letter == letter) {
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].letter == letter)
             return (int)i;
-        }
-    }
     return -1;
 }
 
@@ -85,9 +81,8 @@ const char *options_nearest(struct str name)
 static bool unknown(struct str name, struct error *error)
 {
     const char *near = options_nearest(name);
-    if (near != NULL) {
+    if (near != NULL)
         return error_set(error, "unknown option --%.*s (did you mean --%s?)", STR_ARG(name), near);
-    }
     return error_set(error, "unknown option --%.*s", STR_ARG(name));
 }
 
@@ -96,19 +91,17 @@ static bool store(struct cli_options *options, const struct option_row *row, con
 {
     uint64_t bit = (uint64_t)1 << (row - rows);
     char *member = (char *)options + row->offset;
-    if ((options->given & bit) != 0 && row->kind != OPTION_LIST) {
+    if ((options->given & bit) != 0 && row->kind != OPTION_LIST)
         return error_set(error, "--%s is given twice", row->name);
-    }
     options->given |= bit;
-    if (row->kind == OPTION_FLAG) {
+    if (row->kind == OPTION_FLAG)
         *(bool *)member = true;
-    } else if (row->kind == OPTION_TEXT) {
+    else if (row->kind == OPTION_TEXT)
         *(const char **)(void *)member = value;
-    } else if (options->header_count == CLI_HEADERS_MAX) {
+    else if (options->header_count == CLI_HEADERS_MAX)
         return error_set(error, "at most %d headers", CLI_HEADERS_MAX);
-    } else {
+    else
         options->headers[options->header_count++] = value;
-    }
     return true;
 }
 
@@ -128,17 +121,14 @@ static bool parse_option(int argc, char **argv, int *at, struct cli_options *opt
         value = word + 2; /* -cFILE */
     }
     int index = is_long ? find_name(name) : find_letter(word[1]);
-    if (index < 0) {
+    if (index < 0)
         return is_long ? unknown(name, error) : error_set(error, "unknown option %s", word);
-    }
     const struct option_row *row = &rows[index];
-    if (row->kind == OPTION_FLAG && value != NULL) {
+    if (row->kind == OPTION_FLAG && value != NULL)
         return error_set(error, "--%s takes no value", row->name);
-    }
     if (row->kind != OPTION_FLAG && value == NULL) {
-        if (*at + 1 >= argc) {
+        if (*at + 1 >= argc)
             return error_set(error, "--%s needs a value: %s", row->name, row->value);
-        }
         value = argv[++*at];
     }
     return store(options, row, value, error);
@@ -150,9 +140,8 @@ static bool parse_word(char *word, struct cli_options *options, struct error *er
         options->verb = word;
         return true;
     }
-    if (options->argument_count == CLI_ARGUMENTS_MAX) {
+    if (options->argument_count == CLI_ARGUMENTS_MAX)
         return error_set(error, "too many arguments: \"%s\"", word);
-    }
     options->arguments[options->argument_count++] = word;
     return true;
 }
@@ -171,9 +160,8 @@ bool options_parse(int argc, char **argv, struct cli_options *options, struct er
         if (!only_words && strcmp(argv[i], "--") == 0) {
             only_words = true;
         } else if (!only_words && is_option(argv[i])) {
-            if (!parse_option(argc, argv, &i, options, error)) {
+            if (!parse_option(argc, argv, &i, options, error))
                 return false;
-            }
         } else if (!parse_word(argv[i], options, error)) {
             return false;
         }
@@ -185,9 +173,8 @@ bool options_check(const struct cli_options *options, const char *allowed, struc
 {
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
         bool is_given = (options->given >> i & 1) != 0;
-        if (is_given && !str_list_has(str_of(allowed), str_of(rows[i].name))) {
+        if (is_given && !str_list_has(str_of(allowed), str_of(rows[i].name)))
             return error_set(error, "%s takes no --%s", options->verb, rows[i].name);
-        }
     }
     return true;
 }
@@ -197,13 +184,11 @@ void options_print(const char *allowed)
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
         const struct option_row *row = &rows[i];
         char left[64];
-        if (!str_list_has(str_of(allowed), str_of(row->name))) {
+        if (!str_list_has(str_of(allowed), str_of(row->name)))
             continue;
-        }
         char letter[8] = "    ";
-        if (row->letter != 0) {
+        if (row->letter != 0)
             snprintf(letter, sizeof(letter), "-%c, ", row->letter);
-        }
         snprintf(left, sizeof(left), "%s--%s %s", letter, row->name, row->value);
         printf("  %-32s %s\n", left, row->help);
     }
@@ -212,16 +197,14 @@ void options_print(const char *allowed)
 bool percent_parse(struct str text, unsigned *weight)
 {
     uint64_t whole = 0, hundredths = 0;
-    if (text.len > 0 && text.data[text.len - 1] == '%') {
+    if (text.len > 0 && text.data[text.len - 1] == '%')
         text = str_trim(str_slice(text, 0, text.len - 1));
-    }
     ptrdiff_t point = str_find_char(text, '.', 0);
     struct str left = point < 0 ? text : str_slice(text, 0, (size_t)point);
     struct str right = point < 0 ? STR("0") : str_slice(text, (size_t)point + 1, text.len);
     if (!str_to_u64(left, &whole) || right.len > 2 || !str_to_u64(right, &hundredths) ||
-        whole > 100) {
+        whole > 100)
         return false;
-    }
     uint64_t sum = whole * 100 + (right.len == 1 ? hundredths * 10 : hundredths);
     *weight = (unsigned)sum;
     return sum <= 10000;

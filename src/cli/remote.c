@@ -42,13 +42,12 @@ static int call(const struct cli_options *options, const char *method, const cha
                                      .body = body == NULL ? STR("") : buf_str(body),
                                      .if_match = options->if_match};
     int code = CLI_FAILED;
-    if (!login_find(&login, options, &error)) {
+    if (!login_find(&login, options, &error))
         code = usage_error(options, "%s", error.text);
-    } else if (!client_call(&login, &request, &answer, &error)) {
+    else if (!client_call(&login, &request, &answer, &error))
         fprintf(stderr, "cutover %s: %s\n", options->verb, error.text);
-    } else {
+    else
         code = show_answer(options, &answer, show);
-    }
     buf_deinit(&answer.body);
     login_deinit(&login);
     return code;
@@ -59,9 +58,8 @@ static void body_begin(const struct cli_options *options, struct buf *body, stru
     buf_init(body);
     json_init(json, body);
     json_object_begin(json, NULL);
-    if (options->reason != NULL) {
+    if (options->reason != NULL)
         json_text(json, "reason", options->reason);
-    }
 }
 
 /* Whether --if-match can stand in a header: a number, as status shows it. */
@@ -103,14 +101,12 @@ int verb_weight(const struct cli_options *options)
                            "expected a percentage 0..100 with at most two decimals, got \"%s\"",
                            options->arguments[0]);
     }
-    if (!if_match_is_right(options)) {
+    if (!if_match_is_right(options))
         return bad_if_match(options);
-    }
     body_begin(options, &body, &json);
     json_decimal(&json, "weight", weight, 2);
-    if (options->route != NULL) {
+    if (options->route != NULL)
         json_text(&json, "route", options->route);
-    }
     json_object_end(&json);
     int code = call(options, "PUT", options->dry_run ? "/v1/weight?dry_run=1" : "/v1/weight", &body,
                     on_weight);
@@ -129,17 +125,14 @@ int verb_rollback(const struct cli_options *options)
     struct buf body;
     struct json json;
     unsigned to = 0;
-    if (options->to != NULL && !percent_parse(str_of(options->to), &to)) {
+    if (options->to != NULL && !percent_parse(str_of(options->to), &to))
         return usage_error(options, "--to: expected a percentage 0..100, got \"%s\"", options->to);
-    }
-    if (!if_match_is_right(options)) {
+    if (!if_match_is_right(options))
         return bad_if_match(options);
-    }
     body_begin(options, &body, &json);
     json_decimal(&json, "to", to, 2);
-    if (options->force) {
+    if (options->force)
         json_bool(&json, "force", true);
-    }
     json_object_end(&json);
     int code = call(options, "POST", "/v1/rollback", &body, on_rollback);
     buf_deinit(&body);
@@ -157,17 +150,15 @@ int verb_backend(const struct cli_options *options)
     struct str state = str_of(options->arguments[1]);
     struct buf body;
     struct json json;
-    if (!str_eq(side, STR("old")) && !str_eq(side, STR("new"))) {
+    if (!str_eq(side, STR("old")) && !str_eq(side, STR("new")))
         return usage_error(options, "expected old or new, got \"%s\"", options->arguments[0]);
-    }
     if (!str_eq(state, STR("ready")) && !str_eq(state, STR("drain")) &&
         !str_eq(state, STR("maint"))) {
         return usage_error(options, "expected ready, drain or maint, got \"%s\"",
                            options->arguments[1]);
     }
-    if (!if_match_is_right(options)) {
+    if (!if_match_is_right(options))
         return bad_if_match(options);
-    }
     body_begin(options, &body, &json);
     json_str(&json, "admin", state);
     json_object_end(&json);
@@ -201,9 +192,8 @@ int verb_plan(const struct cli_options *options)
 {
     static const char *const steps[] = {"start", "pause", "resume", "advance", "abort", "finish"};
     for (unsigned i = 0; i < ARRAY_LEN(steps); i++) {
-        if (strcmp(options->arguments[0], steps[i]) != 0) {
+        if (strcmp(options->arguments[0], steps[i]) != 0)
             continue;
-        }
         struct buf body, path = BUF_EMPTY;
         struct json json;
         body_begin(options, &body, &json);
@@ -238,9 +228,8 @@ static void put_header(const struct cli_options *options, unsigned first, struct
     for (unsigned i = first; i < options->header_count; i++) {
         struct str header = str_of(options->headers[i]);
         size_t colon = (size_t)str_find_char(header, ':', 0);
-        if (str_eq_nocase(str_slice(header, 0, colon), name)) {
+        if (str_eq_nocase(str_slice(header, 0, colon), name))
             json_str(json, NULL, str_trim(str_slice(header, colon + 1, header.len)));
-        }
     }
     json_array_end(json);
 }
@@ -250,9 +239,8 @@ static bool is_repeated(const struct cli_options *options, unsigned index, struc
     for (unsigned i = 0; i < index; i++) {
         struct str header = str_of(options->headers[i]);
         size_t colon = (size_t)str_find_char(header, ':', 0);
-        if (str_eq_nocase(str_slice(header, 0, colon), name)) {
+        if (str_eq_nocase(str_slice(header, 0, colon), name))
             return true;
-        }
     }
     return false;
 }
@@ -263,9 +251,8 @@ static void put_headers(const struct cli_options *options, struct json *json)
     for (unsigned i = 0; i < options->header_count; i++) {
         struct str header = str_of(options->headers[i]);
         struct str name = str_slice(header, 0, (size_t)str_find_char(header, ':', 0));
-        if (!is_repeated(options, i, name)) {
+        if (!is_repeated(options, i, name))
             put_header(options, i, name, json);
-        }
     }
     json_object_end(json);
 }
@@ -284,12 +271,10 @@ int verb_explain(const struct cli_options *options)
     json_object_begin(&json, NULL);
     json_text(&json, "method", options->arguments[0]);
     json_text(&json, "path", options->arguments[1]);
-    if (options->host != NULL) {
+    if (options->host != NULL)
         json_text(&json, "host", options->host);
-    }
-    if (options->address != NULL) {
+    if (options->address != NULL)
         json_text(&json, "address", options->address);
-    }
     put_headers(options, &json);
     json_object_end(&json);
     int code = call(options, "POST", "/v1/explain", &body, on_explain);

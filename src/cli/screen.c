@@ -12,13 +12,12 @@ static const char *const sides[] = {"old", "new"};
 static void print_uptime(double seconds)
 {
     unsigned long s = (unsigned long)seconds;
-    if (s >= 86400) {
+    if (s >= 86400)
         printf("up %lud %luh", s / 86400, s / 3600 % 24);
-    } else if (s >= 3600) {
+    else if (s >= 3600)
         printf("up %luh %lum", s / 3600, s / 60 % 60);
-    } else {
+    else
         printf("up %lum %lus", s / 60, s % 60);
-    }
 }
 
 static void print_head(const json_t *status)
@@ -34,12 +33,10 @@ static void print_head(const json_t *status)
            read_clean(read_text(json_object_get(backends, "old"), "name", "?")));
     bool is_ready = read_bool(status, "rollback_ready", false);
     printf("rollback  %s\n", is_ready ? "ready" : "NOT READY: old has no server that is up");
-    if (!read_bool(status, "durable", true)) {
+    if (!read_bool(status, "durable", true))
         printf("WARNING   the last change is not on disk: the state file cannot be written\n");
-    }
-    if (read_bool(status, "draining", false)) {
+    if (read_bool(status, "draining", false))
         printf("WARNING   the proxy is draining: it stops when what is under way has ended\n");
-    }
 }
 
 static void print_backends(const json_t *backends)
@@ -74,9 +71,8 @@ static void print_servers(const json_t *backends)
 
 static void print_routes(const json_t *routes)
 {
-    if (json_array_size(routes) == 0) {
+    if (json_array_size(routes) == 0)
         return;
-    }
     printf("\n%-26s %s\n", "ROUTE", "GOES");
     for (size_t i = 0; i < json_array_size(routes); i++) {
         const json_t *route = json_array_get(routes, i);
@@ -104,9 +100,8 @@ static void print_last_change(const json_t *change)
     printf(" %s,", read_clean(read_text(change, "route", "main")));
     printf(" %g %% -> %g %%", read_number(change, "from"), read_number(change, "to"));
     const char *reason = read_text(change, "reason", "");
-    if (reason[0] != '\0') {
+    if (reason[0] != '\0')
         printf(" (%s)", read_clean(reason));
-    }
     printf("\n");
 }
 
@@ -147,9 +142,8 @@ static void print_why(const json_t *answer)
     const json_t *bucket = json_object_get(answer, "bucket");
     const char *reason = read_text(answer, "reason", "?");
     printf("reason   %s", read_clean(reason));
-    if (strcmp(reason, "failover") == 0) {
+    if (strcmp(reason, "failover") == 0)
         printf(": its own side would be %s", read_clean(read_text(answer, "home", "?")));
-    }
     printf("\n");
     if (json_is_integer(bucket)) {
         double weight = read_number(answer, "weight");

@@ -25,11 +25,10 @@ static void print_moves(const char *subject, double from, double to, const char 
 /* "weight", or "weight of products". */
 static void subject_of(const char *route, char *text, size_t size)
 {
-    if (route[0] == '\0' || strcmp(route, "main") == 0) {
+    if (route[0] == '\0' || strcmp(route, "main") == 0)
         snprintf(text, size, "weight");
-    } else {
+    else
         snprintf(text, size, "weight of %s", read_clean(route));
-    }
 }
 
 static void warn_if_not_durable(const json_t *status)
@@ -60,9 +59,8 @@ bool show_dry_run(struct str json)
 {
     json_t *answer = read_json(json);
     char subject[128];
-    if (answer == NULL) {
+    if (answer == NULL)
         return false;
-    }
     subject_of(read_text(answer, "route", "main"), subject, sizeof(subject));
     printf("dry run, nothing is changed: ");
     print_moves(subject, read_number(answer, "from"), read_number(answer, "to"), "would go");
@@ -105,11 +103,10 @@ bool show_backend(struct str json, const char *side)
     }
     const char *admin = read_text(backend, "admin", "?");
     const char *means = "takes users";
-    if (strcmp(admin, "drain") == 0) {
+    if (strcmp(admin, "drain") == 0)
         means = "takes no new users; those placed stay";
-    } else if (strcmp(admin, "maint") == 0) {
+    else if (strcmp(admin, "maint") == 0)
         means = "takes nobody";
-    }
     printf("%s is %s: ", side, read_clean(admin));
     printf("%s\n", means);
     warn_if_not_durable(status);
@@ -125,9 +122,8 @@ static void print_event(const json_t *event)
     printf("%s  #%-4.0f ", read_clean(read_text(event, "at", "?")), read_number(event, "id"));
     printf("%-9s", read_clean(read_text(event, "what", "?")));
     const char *subject = read_text(event, "subject", "");
-    if (subject[0] != '\0') {
+    if (subject[0] != '\0')
         printf(" %s", read_clean(subject));
-    }
     const char *from = read_text(event, "from", ""), *to = read_text(event, "to", "");
     if (from[0] != '\0' || to[0] != '\0') {
         printf("  %s ->", read_clean(from));
@@ -135,13 +131,11 @@ static void print_event(const json_t *event)
     }
     printf("  by %s", read_clean(read_text(event, "actor", "?")));
     const char *reason = read_text(event, "reason", "");
-    if (reason[0] != '\0') {
+    if (reason[0] != '\0')
         printf("  (%s)", read_clean(reason));
-    }
     const char *result = read_text(event, "result", "ok");
-    if (strcmp(result, "ok") != 0) {
+    if (strcmp(result, "ok") != 0)
         printf("  REFUSED: %s", read_clean(result));
-    }
     printf("\n");
 }
 
@@ -150,9 +144,8 @@ bool show_events(struct str json)
     json_t *answer = read_json(json);
     const json_t *events = json_object_get(answer, "events");
     bool is_right = json_is_array(events);
-    for (size_t i = 0; i < json_array_size(events); i++) {
+    for (size_t i = 0; i < json_array_size(events); i++)
         print_event(json_array_get(events, i));
-    }
     json_decref(answer);
     return is_right;
 }
@@ -160,9 +153,8 @@ bool show_events(struct str json)
 bool show_event(struct str json)
 {
     json_t *event = read_json(json);
-    if (event == NULL) {
+    if (event == NULL)
         return false;
-    }
     print_event(event);
     json_decref(event);
     return true;
@@ -182,8 +174,7 @@ void show_refusal(const char *verb, unsigned status, struct str json)
         const char *text = json_string_value(json_array_get(problems, i));
         fprintf(stderr, "  %s\n", read_clean(text == NULL ? "" : text));
     }
-    if (status == 401) {
+    if (status == 401)
         fprintf(stderr, "Give the token with --token-file FILE or in CUTOVER_TOKEN.\n");
-    }
     json_decref(answer);
 }

@@ -51,11 +51,9 @@ const unsigned verb_count = ARRAY_LEN(verbs);
 
 const struct verb *verb_find(struct str name)
 {
-    for (unsigned i = 0; i < verb_count; i++) {
-        if (str_eq(name, str_of(verbs[i].name))) {
+    for (unsigned i = 0; i < verb_count; i++)
+        if (str_eq(name, str_of(verbs[i].name)))
             return &verbs[i];
-        }
-    }
     return NULL;
 }
 

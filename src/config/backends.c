@@ -23,9 +23,8 @@ static bool read_success_codes(struct schema *schema, const struct yaml_node *no
     struct health_policy *health = place;
     struct str text;
     struct error error;
-    if (!schema_scalar(schema, node, "expected status codes such as 200-399", &text)) {
+    if (!schema_scalar(schema, node, "expected status codes such as 200-399", &text))
         return false;
-    }
     return value_status_range(text, &health->success_min, &health->success_max, &error) ||
            schema_expected(schema, node, error.text);
 }
@@ -82,9 +81,8 @@ static void fill_server(struct schema *schema, struct str url, const struct word
     server->port = port;
     server->is_name = host->is_name;
     server->address = host->address;
-    if (!host->is_name) {
+    if (!host->is_name)
         addr_set_port(&server->address, port);
-    }
     server->authority = arena_printf(schema->arena, "%s%.*s%s", is_v6 ? "[" : "",
                                      STR_ARG(host->host), is_v6 ? "]" : "");
     if (port != HTTP_PORT) {
@@ -99,21 +97,18 @@ static bool read_server(struct schema *schema, const struct yaml_node *node,
     (void)key;
     struct str url = STR("");
     struct word_host host;
-    if (!schema_scalar(schema, node, URL_EXPECTED, &url)) {
+    if (!schema_scalar(schema, node, URL_EXPECTED, &url))
         return false;
-    }
-    if (url.len > 0 && url.data[url.len - 1] == '/') {
+    if (url.len > 0 && url.data[url.len - 1] == '/')
         url = arena_str(schema->arena, str_slice(url, 0, url.len - 1));
-    }
     if (str_starts_with(url, STR("https://"))) {
         return schema_bad(schema, node,
                           "TLS to backends is not supported by this version yet: use http:// over "
                           "a private network");
     }
     struct str prefix = STR("http://");
-    if (!str_starts_with(url, prefix) || url.len == prefix.len) {
+    if (!str_starts_with(url, prefix) || url.len == prefix.len)
         return schema_expected(schema, node, URL_EXPECTED);
-    }
     if (!word_host_split(str_slice(url, prefix.len, url.len), &host)) {
         return schema_expected(schema, node,
                                URL_EXPECTED " with nothing but a host and a port (1 to 65535)");
@@ -124,9 +119,8 @@ static bool read_server(struct schema *schema, const struct yaml_node *node,
 
 static bool is_same_server(const struct config_server *a, const struct config_server *b)
 {
-    if (a->is_name != b->is_name) {
+    if (a->is_name != b->is_name)
         return false;
-    }
     return a->is_name ? a->port == b->port && str_eq_nocase(a->host, b->host)
                       : addr_eq(&a->address, &b->address);
 }
@@ -135,11 +129,9 @@ static bool is_same_server(const struct config_server *a, const struct config_se
 static int find_server(const struct config_backend *backend, unsigned count,
                        const struct config_server *server)
 {
-    for (unsigned i = 0; i < count; i++) {
-        if (is_same_server(&backend->servers[i], server)) {
+    for (unsigned i = 0; i < count; i++)
+        if (is_same_server(&backend->servers[i], server))
             return (int)i;
-        }
-    }
     return -1;
 }
 
@@ -166,9 +158,8 @@ static bool read_servers(struct schema *schema, const struct yaml_node *node,
     struct config_backend *backend = place;
     void *items = NULL;
     unsigned count = 0;
-    if (!schema_list_read(schema, node, &ITEM, "servers", SERVERS_MAX, &items, &count)) {
+    if (!schema_list_read(schema, node, &ITEM, "servers", SERVERS_MAX, &items, &count))
         return false;
-    }
     if (count == 0) {
         return schema_bad(schema, node,
                           "expected at least one server such as [http://10.0.0.5:3000]");
@@ -195,17 +186,15 @@ static bool read_host(struct schema *schema, const struct yaml_node *node,
     struct str text = STR("");
     struct error error;
     const char *expected = "expected upstream, client, or a host such as app.example.org";
-    if (!schema_scalar(schema, node, expected, &text)) {
+    if (!schema_scalar(schema, node, expected, &text))
         return false;
-    }
     if (str_eq(text, STR("upstream")) || str_eq(text, STR("client"))) {
         backend->host = str_eq(text, STR("client")) ? HOST_CLIENT : HOST_UPSTREAM;
         return true;
     }
     if (!word_authority(text, &error) || is_slip_of(text, STR("upstream")) ||
-        is_slip_of(text, STR("client"))) {
+        is_slip_of(text, STR("client")))
         return schema_expected(schema, node, expected);
-    }
     backend->host = HOST_LITERAL;
     backend->host_literal = text;
     return true;
@@ -216,9 +205,8 @@ static bool read_host(struct schema *schema, const struct yaml_node *node,
 static void default_name(struct schema *schema, const struct yaml_node *node, void *base)
 {
     struct config_backend *backend = base;
-    if (backend->name.len == 0) {
+    if (backend->name.len == 0)
         backend->name = arena_str(schema->arena, node->key);
-    }
 }
 
 static const struct reader_word LABEL = {word_label};

@@ -81,12 +81,10 @@ static bool read_bounded(int fd, struct buf *bytes)
 {
     while (buf_len(bytes) <= CONFIG_FILE_MAX_BYTES) {
         ssize_t got = read(fd, buf_reserve(bytes, READ_BYTES), READ_BYTES);
-        if (got == 0) {
+        if (got == 0)
             return true;
-        }
-        if (got < 0 && errno != EINTR) {
+        if (got < 0 && errno != EINTR)
             return false;
-        }
         buf_commit(bytes, got > 0 ? (size_t)got : 0);
     }
     return true;
@@ -95,9 +93,8 @@ static bool read_bounded(int fd, struct buf *bytes)
 static bool read_file(const char *path, struct buf *bytes, struct error *error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
+    if (fd < 0)
         return error_set_errno(error, errno, "cannot open the file");
-    }
     bool good = read_bounded(fd, bytes) || error_set_errno(error, errno, "cannot read the file");
     (void)close(fd);
     return good;
@@ -122,14 +119,11 @@ struct config *config_load(const char *path, struct config_problems *problems)
 
 static bool same_listeners(const struct config *a, const struct config *b)
 {
-    if (a->listen_count != b->listen_count) {
+    if (a->listen_count != b->listen_count)
         return false;
-    }
-    for (unsigned i = 0; i < a->listen_count; i++) {
-        if (!addr_eq(&a->listen[i].address, &b->listen[i].address)) {
+    for (unsigned i = 0; i < a->listen_count; i++)
+        if (!addr_eq(&a->listen[i].address, &b->listen[i].address))
             return false;
-        }
-    }
     return true;
 }
 

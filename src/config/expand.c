@@ -27,9 +27,8 @@ static bool is_name_byte(char c, bool first)
 static bool variable_parse(struct str inside, struct variable *variable)
 {
     size_t end = 0;
-    while (end < inside.len && is_name_byte(inside.data[end], end == 0)) {
+    while (end < inside.len && is_name_byte(inside.data[end], end == 0))
         end++;
-    }
     variable->name = str_slice(inside, 0, end);
     struct str rest = str_slice(inside, end, inside.len);
     variable->has_fallback = str_starts_with(rest, STR(":-"));
@@ -51,9 +50,8 @@ static bool append_variable(const struct variable *variable, struct buf *out, st
                          "in ${%.*s:-default}",
                          STR_ARG(variable->name), STR_ARG(variable->name));
     }
-    if (buf_len(out) + value.len > EXPAND_MAX_BYTES) {
+    if (buf_len(out) + value.len > EXPAND_MAX_BYTES)
         return error_set(error, "longer than %d bytes with its variables put in", EXPAND_MAX_BYTES);
-    }
     buf_append_str(out, value);
     return true;
 }
@@ -75,9 +73,8 @@ static bool expand_into(struct str rest, struct buf *out, struct error *error)
 {
     while (rest.len > 0) {
         if (str_starts_with(rest, STR("${"))) {
-            if (!take_variable(&rest, out, error)) {
+            if (!take_variable(&rest, out, error))
                 return false;
-            }
             continue;
         }
         bool is_escape = str_starts_with(rest, STR("$${"));
@@ -91,9 +88,8 @@ bool expand(struct str written, struct arena *arena, struct str *value, struct e
 {
     struct buf out = BUF_EMPTY;
     bool good = expand_into(written, &out, error);
-    if (good) {
+    if (good)
         *value = arena_str(arena, buf_str(&out));
-    }
     buf_deinit(&out);
     return good;
 }

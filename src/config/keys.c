@@ -33,12 +33,10 @@ static bool read_address(struct schema *schema, const struct yaml_node *node, st
 {
     const char *expected = "expected an address and port such as 127.0.0.1:8080 or [::]:8080";
     struct str value = STR("");
-    if (!schema_scalar(schema, node, expected, &value)) {
+    if (!schema_scalar(schema, node, expected, &value))
         return false;
-    }
-    if (!addr_parse(value, address)) {
+    if (!addr_parse(value, address))
         return schema_expected(schema, node, expected);
-    }
     *text = value;
     return true;
 }
@@ -120,13 +118,11 @@ static bool read_listen(struct schema *schema, const struct yaml_node *node,
                                            .argument = &LISTEN_MAP};
     struct config *config = place;
     void *items = NULL;
-    if (yaml_is_null(node)) {
+    if (yaml_is_null(node))
         return listen_on_port(schema, node, config);
-    }
     if (!schema_list_read(schema, node, &ITEM, "addresses", LISTEN_MAX, &items,
-                          &config->listen_count)) {
+                          &config->listen_count))
         return false;
-    }
     config->listen = items;
     if (config->listen_count == 0) {
         return schema_bad(schema, node,
@@ -174,13 +170,11 @@ static bool read_workers(struct schema *schema, const struct yaml_node *node,
     struct str text = STR("");
     uint64_t count = 0;
     const char *expected = "expected auto or a number from 1 to 256";
-    if (!schema_scalar(schema, node, expected, &text)) {
+    if (!schema_scalar(schema, node, expected, &text))
         return false;
-    }
     bool is_auto = str_eq(text, STR("auto"));
-    if (!is_auto && (!str_to_u64(text, &count) || count < 1 || count > 256)) {
+    if (!is_auto && (!str_to_u64(text, &count) || count < 1 || count > 256))
         return schema_expected(schema, node, expected);
-    }
     *(unsigned *)place = (unsigned)count;
     return true;
 }
@@ -188,9 +182,8 @@ static bool read_workers(struct schema *schema, const struct yaml_node *node,
 static void check_outlier(struct schema *schema, const struct yaml_node *node, void *base)
 {
     const struct outlier_policy *outlier = base;
-    if (outlier->max_eject_for_ms < outlier->eject_for_ms) {
+    if (outlier->max_eject_for_ms < outlier->eject_for_ms)
         (void)schema_bad_key(schema, node, "max_eject_for", "is shorter than eject_for");
-    }
 }
 
 static const struct reader_range ERRORS = {0, 1000, false};
@@ -302,11 +295,9 @@ static bool read_common_health(struct schema *schema, const struct yaml_node *no
 static void check_config(struct schema *schema, const struct yaml_node *node, void *base)
 {
     const struct config *config = base;
-    for (unsigned i = 0; i < config->listen_count; i++) {
-        if (is_same_place(&config->listen[i].address, &config->admin.address)) {
+    for (unsigned i = 0; i < config->listen_count; i++)
+        if (is_same_place(&config->listen[i].address, &config->admin.address))
             (void)schema_bad_key(schema, node, "admin", "has the same address as listen[%u]", i);
-        }
-    }
 }
 
 static const struct reader_names FAILOVERS = READER_NAMES("both", "to_old", "none");

@@ -38,15 +38,13 @@ static void insert(struct config_problems *problems, const struct config_problem
     }
     if (problems->count == CONFIG_PROBLEMS_MAX) {
         problems->left_out++;
-        if (!comes_before(problem, &problems->items[problems->count - 1])) {
+        if (!comes_before(problem, &problems->items[problems->count - 1]))
             return;
-        }
         problems->count--;
     }
     unsigned at = problems->count++;
-    for (; at > 0 && comes_before(problem, &problems->items[at - 1]); at--) {
+    for (; at > 0 && comes_before(problem, &problems->items[at - 1]); at--)
         problems->items[at] = problems->items[at - 1];
-    }
     problems->items[at] = *problem;
 }
 
@@ -72,9 +70,8 @@ void config_problems_add(struct config_problems *problems, unsigned line, unsign
 static void format_one(const struct config_problem *problem, struct str file, struct buf *out)
 {
     buf_append_str(out, file);
-    if (problem->line > 0) {
+    if (problem->line > 0)
         buf_printf(out, ":%u:%u", problem->line, problem->column);
-    }
     buf_append_str(out, STR(": error: "));
     if (!str_is_empty(problem->path)) {
         buf_append_str(out, problem->path);
@@ -86,9 +83,8 @@ static void format_one(const struct config_problem *problem, struct str file, st
 
 void config_problems_format(const struct config_problems *problems, struct buf *out)
 {
-    for (unsigned i = 0; i < problems->count; i++) {
+    for (unsigned i = 0; i < problems->count; i++)
         format_one(&problems->items[i], problems->file, out);
-    }
     if (problems->left_out > 0) {
         buf_append_str(out, problems->file);
         buf_printf(out, ": error: %u more problems are not shown\n", problems->left_out);
@@ -99,9 +95,8 @@ void config_problems_format(const struct config_problems *problems, struct buf *
 static size_t cut_length(struct str text)
 {
     size_t len = QUOTE_MAX_BYTES;
-    while (len > 0 && ((unsigned char)text.data[len] & 0xC0) == 0x80) {
+    while (len > 0 && ((unsigned char)text.data[len] & 0xC0) == 0x80)
         len--;
-    }
     return len;
 }
 

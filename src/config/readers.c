@@ -64,12 +64,10 @@ static bool read_number(struct schema *schema, const struct yaml_node *node,
 
     struct str text;
     struct error error;
-    if (!schema_scalar(schema, node, expected, &text)) {
+    if (!schema_scalar(schema, node, expected, &text))
         return false;
-    }
-    if (!number->parse(text, value, &error)) {
+    if (!number->parse(text, value, &error))
         return schema_expected(schema, node, error.text);
-    }
     return in_range(*value, range) || schema_expected(schema, node, expected);
 }
 
@@ -77,9 +75,8 @@ static bool read_and_store(struct schema *schema, const struct yaml_node *node,
                            const struct schema_key *key, const struct number *number, void *place)
 {
     uint64_t value = 0;
-    if (!read_number(schema, node, key, number, &value)) {
+    if (!read_number(schema, node, key, number, &value))
         return false;
-    }
     store(key, place, value);
     return true;
 }
@@ -104,12 +101,10 @@ bool reader_seconds(struct schema *schema, const struct yaml_node *node,
                     const struct schema_key *key, void *place)
 {
     uint64_t ms = 0;
-    if (!read_number(schema, node, key, &DURATION, &ms)) {
+    if (!read_number(schema, node, key, &DURATION, &ms))
         return false;
-    }
-    if (ms % 1000 != 0) {
+    if (ms % 1000 != 0)
         return schema_expected(schema, node, "expected whole seconds");
-    }
     store(key, place, ms / 1000);
     return true;
 }
@@ -138,12 +133,10 @@ bool reader_percentage(struct schema *schema, const struct yaml_node *node,
     struct str text;
     struct error error;
     uint64_t value;
-    if (!schema_scalar(schema, node, "expected a percentage from 0 to 100", &text)) {
+    if (!schema_scalar(schema, node, "expected a percentage from 0 to 100", &text))
         return false;
-    }
-    if (!value_percentage(text, &value, &error)) {
+    if (!value_percentage(text, &value, &error))
         return schema_expected(schema, node, error.text);
-    }
     store(key, place, value);
     return true;
 }
@@ -156,12 +149,10 @@ bool reader_bool(struct schema *schema, const struct yaml_node *node, const stru
     struct str text;
     struct error error;
     bool value;
-    if (!schema_scalar(schema, node, "expected true or false", &text)) {
+    if (!schema_scalar(schema, node, "expected true or false", &text))
         return false;
-    }
-    if (!value_bool(text, &value, &error)) {
+    if (!value_bool(text, &value, &error))
         return schema_expected(schema, node, error.text);
-    }
     store(key, place, value);
     return true;
 }
@@ -178,11 +169,9 @@ static void list_names(const struct reader_names *names, struct buf *out)
 
 static bool find_name(const struct reader_names *names, struct str text, unsigned *index)
 {
-    for (*index = 0; *index < names->count; (*index)++) {
-        if (str_eq(str_of(names->names[*index]), text)) {
+    for (*index = 0; *index < names->count; (*index)++)
+        if (str_eq(str_of(names->names[*index]), text))
             return true;
-        }
-    }
     return false;
 }
 
@@ -197,11 +186,10 @@ bool reader_enum(struct schema *schema, const struct yaml_node *node, const stru
     const char *sentence = buf_str(&expected).data;
 
     bool good = schema_scalar(schema, node, sentence, &text);
-    if (good && find_name(names, text, &index)) {
+    if (good && find_name(names, text, &index))
         store(key, place, index);
-    } else if (good) {
+    else if (good)
         good = schema_expected(schema, node, sentence);
-    }
     buf_deinit(&expected);
     return good;
 }
@@ -213,13 +201,11 @@ bool reader_word(struct schema *schema, const struct yaml_node *node, const stru
     struct str text = STR("");
     struct error error;
     (void)word->rule(STR(""), &error); /* what is expected, for a node that is no text at all */
-    if (!schema_scalar(schema, node, error.text, &text)) {
+    if (!schema_scalar(schema, node, error.text, &text))
         return false;
-    }
     bool is_nothing = text.len == 0 && (key->flags & SCHEMA_NULLABLE) != 0;
-    if (!is_nothing && !word->rule(text, &error)) {
+    if (!is_nothing && !word->rule(text, &error))
         return schema_expected(schema, node, error.text);
-    }
     *(struct str *)place = text;
     return true;
 }

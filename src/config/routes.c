@@ -15,12 +15,10 @@ static bool read_method(struct schema *schema, const struct yaml_node *node,
     (void)key;
     struct str text = STR("");
     struct error error;
-    if (!schema_scalar(schema, node, "expected a method such as POST", &text)) {
+    if (!schema_scalar(schema, node, "expected a method such as POST", &text))
         return false;
-    }
-    if (!word_method(text, &error)) {
+    if (!word_method(text, &error))
         return schema_expected(schema, node, error.text);
-    }
     char *upper = arena_alloc(schema->arena, text.len + 1);
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i];
@@ -39,9 +37,8 @@ static bool read_methods(struct schema *schema, const struct yaml_node *node,
     struct route *route = place;
     void *items = NULL;
     if (!schema_list_read(schema, node, &ITEM, "methods", METHODS_MAX, &items,
-                          &route->method_count)) {
+                          &route->method_count))
         return false;
-    }
     route->methods = items;
     return true;
 }
@@ -82,23 +79,19 @@ static const struct schema_map ROUTE_MAP = SCHEMA_MAP(ROUTE_KEYS, check_kind);
 /* Asked of the very function that will route: does `first` match whatever `second` would? */
 static bool takes_all_of(const struct route *first, const struct route *second)
 {
-    if (second->method_count == 0) {
+    if (second->method_count == 0)
         return first->method_count == 0 && route_match(first, 1, STR("GET"), second->path) == 0;
-    }
-    for (unsigned i = 0; i < second->method_count; i++) {
-        if (route_match(first, 1, second->methods[i], second->path) != 0) {
+    for (unsigned i = 0; i < second->method_count; i++)
+        if (route_match(first, 1, second->methods[i], second->path) != 0)
             return false;
-        }
-    }
     return true;
 }
 
 static void check_pair(struct schema *schema, const struct yaml_node *node,
                        const struct route *first, const struct route *second, unsigned index)
 {
-    if (str_eq(first->name, second->name)) {
+    if (str_eq(first->name, second->name))
         (void)schema_bad_key(schema, node, "name", "routes[%u] has this name already", index);
-    }
     if (takes_all_of(first, second)) {
         (void)schema_bad_key(schema, node, "path",
                              "can never match: routes[%u] comes first and takes all of it", index);
@@ -110,11 +103,9 @@ static bool check_routes(struct schema *schema, const struct yaml_node *node,
 {
     unsigned problems_before = schema_problem_count(schema);
     const struct yaml_node *second = node->first;
-    for (unsigned i = 0; second != NULL; i++, second = second->next) {
-        for (unsigned j = 0; j < i; j++) {
+    for (unsigned i = 0; second != NULL; i++, second = second->next)
+        for (unsigned j = 0; j < i; j++)
             check_pair(schema, second, &routes[j], &routes[i], j);
-        }
-    }
     return schema_problem_count(schema) == problems_before;
 }
 
@@ -126,10 +117,8 @@ bool routes_reader(struct schema *schema, const struct yaml_node *node,
         .name = "", .read = reader_section, .width = sizeof(struct route), .argument = &ROUTE_MAP};
     struct config *config = place;
     void *items = NULL;
-    if (!schema_list_read(schema, node, &ITEM, "routes", ROUTES_MAX, &items,
-                          &config->route_count)) {
+    if (!schema_list_read(schema, node, &ITEM, "routes", ROUTES_MAX, &items, &config->route_count))
         return false;
-    }
     config->routes = items;
     return node->kind != YAML_SEQUENCE || check_routes(schema, node, items);
 }

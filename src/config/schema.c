@@ -84,9 +84,8 @@ bool schema_scalar(struct schema *schema, const struct yaml_node *node, const ch
                    struct str *text)
 {
     struct error error;
-    if (node->kind != YAML_SCALAR || yaml_is_null(node)) {
+    if (node->kind != YAML_SCALAR || yaml_is_null(node))
         return schema_expected(schema, node, expected);
-    }
     return expand(node->text, schema->arena, text, &error) ||
            schema_bad(schema, node, "%s", error.text);
 }
@@ -124,11 +123,9 @@ bool schema_bad_key(struct schema *schema, const struct yaml_node *node, const c
 
 static const struct schema_key *find_key(const struct schema_map *map, struct str name)
 {
-    for (unsigned i = 0; i < map->count; i++) {
-        if (str_eq(str_of(map->keys[i].name), name)) {
+    for (unsigned i = 0; i < map->count; i++)
+        if (str_eq(str_of(map->keys[i].name), name))
             return &map->keys[i];
-        }
-    }
     return NULL;
 }
 
@@ -158,9 +155,8 @@ static void report_unknown(struct schema *schema, const struct yaml_node *node,
         buf_printf(&text, "unknown key (did you mean \"%s\"?)", nearest);
     } else {
         buf_append_str(&text, STR("unknown key (known here: "));
-        for (unsigned i = 0; i < map->count; i++) {
+        for (unsigned i = 0; i < map->count; i++)
             buf_printf(&text, "%s%s", i == 0 ? "" : ", ", map->keys[i].name);
-        }
         buf_append_char(&text, ')');
     }
     (void)bad_at_key(schema, node, "%.*s", STR_ARG(buf_str(&text)));
@@ -199,9 +195,8 @@ static void read_later(struct schema *schema, const struct yaml_node *node,
 {
     _Alignas(max_align_t) unsigned char written[SCRATCH_BYTES] = {0};
     read_default(schema, node->parent, key, place);
-    if (!read_plainly(schema, node, key, written) || yaml_is_null(node)) {
+    if (!read_plainly(schema, node, key, written) || yaml_is_null(node))
         return;
-    }
     /* Only what has a width has a value to compare: a number or a bool. */
     bool is_default =
         key->width > 0 && node->kind == YAML_SCALAR && memcmp(written, place, key->width) == 0;
@@ -220,9 +215,8 @@ static void read_key(struct schema *schema, const struct yaml_node *mapping,
     void *place = has_place ? (char *)base + key->offset : (void *)scratch;
 
     if (node == NULL) {
-        if (with_defaults) {
+        if (with_defaults)
             read_default(schema, mapping, key, place);
-        }
     } else if (key->later != NULL) {
         read_later(schema, node, key, place);
     } else {
@@ -234,21 +228,16 @@ bool schema_map_read(struct schema *schema, const struct yaml_node *node,
                      const struct schema_map *map, void *base, bool with_defaults)
 {
     unsigned problems_before = schema_problem_count(schema);
-    if (node->kind != YAML_MAPPING && !yaml_is_null(node)) {
+    if (node->kind != YAML_MAPPING && !yaml_is_null(node))
         return schema_expected(schema, node, "expected keys and values");
-    }
-    for (const struct yaml_node *child = node->first; child != NULL; child = child->next) {
-        if (find_key(map, child->key) == NULL) {
+    for (const struct yaml_node *child = node->first; child != NULL; child = child->next)
+        if (find_key(map, child->key) == NULL)
             report_unknown(schema, child, map);
-        }
-    }
-    for (unsigned i = 0; i < map->count; i++) {
+    for (unsigned i = 0; i < map->count; i++)
         read_key(schema, node, &map->keys[i], base, with_defaults);
-    }
     bool good = schema_problem_count(schema) == problems_before;
-    if (good && map->check != NULL) {
+    if (good && map->check != NULL)
         map->check(schema, node, base);
-    }
     return schema_problem_count(schema) == problems_before;
 }
 
@@ -261,19 +250,16 @@ bool schema_list_read(struct schema *schema, const struct yaml_node *node,
     unsigned problems_before = schema_problem_count(schema);
     *items = NULL;
     *count = 0;
-    if (yaml_is_null(node)) {
+    if (yaml_is_null(node))
         return true;
-    }
     bool is_list = node->kind == YAML_SEQUENCE;
     unsigned wanted = is_list ? node->count : 1;
-    if (wanted > max) {
+    if (wanted > max)
         return schema_bad(schema, node, "%u %s are too many: at most %u", wanted, kind, max);
-    }
     char *places = arena_array(schema->arena, wanted, item->width);
     const struct yaml_node *from = is_list ? node->first : node;
-    for (unsigned i = 0; i < wanted; i++, from = from->next) {
+    for (unsigned i = 0; i < wanted; i++, from = from->next)
         (void)item->read(schema, from, item, places + (size_t)i * item->width);
-    }
     *items = places;
     *count = wanted;
     return schema_problem_count(schema) == problems_before;

@@ -17,12 +17,10 @@ static bool read_all(int fd, char *bytes, size_t *len)
     *len = 0;
     while (*len < FILE_MAX_BYTES) {
         ssize_t got = read(fd, bytes + *len, FILE_MAX_BYTES - *len);
-        if (got == 0) {
+        if (got == 0)
             return true;
-        }
-        if (got < 0 && errno != EINTR) {
+        if (got < 0 && errno != EINTR)
             return false;
-        }
         *len += got > 0 ? (size_t)got : 0;
     }
     return true;
@@ -32,16 +30,14 @@ static bool read_all(int fd, char *bytes, size_t *len)
 static bool read_file(const char *path, char *bytes, size_t *len, struct error *error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
+    if (fd < 0)
         return error_set_errno(error, errno, "cannot open it");
-    }
     struct stat info;
     bool good = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-    if (!good) {
+    if (!good)
         (void)error_set(error, "not a plain file");
-    } else if (!read_all(fd, bytes, len)) {
+    else if (!read_all(fd, bytes, len))
         good = error_set_errno(error, errno, "cannot read it");
-    }
     (void)close(fd);
     return good;
 }
@@ -53,22 +49,18 @@ static bool is_space(char c)
 
 static struct str trim(struct str s)
 {
-    while (s.len > 0 && is_space(s.data[s.len - 1])) {
+    while (s.len > 0 && is_space(s.data[s.len - 1]))
         s.len--;
-    }
-    while (s.len > 0 && is_space(s.data[0])) {
+    while (s.len > 0 && is_space(s.data[0]))
         s = str_slice(s, 1, s.len);
-    }
     return s;
 }
 
 static bool is_secret(struct str text, uint64_t min)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] <= 0x20 || text.data[i] >= 0x7F) {
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] <= 0x20 || text.data[i] >= 0x7F)
             return false;
-        }
-    }
     return text.len >= min && text.len <= SECRET_MAX_BYTES;
 }
 
@@ -90,18 +82,14 @@ bool secret_reader(struct schema *schema, const struct yaml_node *node,
     struct error error;
     char bytes[FILE_MAX_BYTES];
     size_t len = 0;
-    if (!schema_scalar(schema, node, "expected the path of a file", &path)) {
+    if (!schema_scalar(schema, node, "expected the path of a file", &path))
         return false;
-    }
-    if (path.len == 0) {
+    if (path.len == 0)
         return true; /* ${NAME:-}: as null */
-    }
-    if (!word_file(path, &error)) {
+    if (!word_file(path, &error))
         return schema_expected(schema, node, error.text);
-    }
-    if (!read_file(path.data, bytes, &len, &error)) {
+    if (!read_file(path.data, bytes, &len, &error))
         return bad_file(schema, node, error.text);
-    }
     struct str secret = trim(str_from(bytes, len));
     if (!is_secret(secret, range->min)) {
         (void)error_set(&error, "it must hold one word of %u to %d visible ASCII characters",

@@ -24,9 +24,8 @@ static bool is_plain_name(struct str name)
 {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.data[i];
-        if (c <= 0x20 || c >= 0x7F || str_find_char(STR("\"\\&=#,"), c, 0) >= 0) {
+        if (c <= 0x20 || c >= 0x7F || str_find_char(STR("\"\\&=#,"), c, 0) >= 0)
             return false;
-        }
     }
     return name.len > 0 && name.len <= NAME_MAX_BYTES;
 }
@@ -36,9 +35,8 @@ static bool identity_parse(struct str text, struct identity *identity)
     for (unsigned i = 0; i < ARRAY_LEN(IDENTITIES); i++) {
         struct str prefix = str_of(IDENTITIES[i].prefix);
         bool takes_name = prefix.data[prefix.len - 1] == ':';
-        if (takes_name ? !str_starts_with(text, prefix) : !str_eq(text, prefix)) {
+        if (takes_name ? !str_starts_with(text, prefix) : !str_eq(text, prefix))
             continue;
-        }
         identity->kind = IDENTITIES[i].kind;
         identity->name = str_slice(text, prefix.len, text.len);
         return !takes_name || (identity->kind == IDENTITY_HEADER ? word_is_token(identity->name)
@@ -52,9 +50,8 @@ static bool read_identity(struct schema *schema, const struct yaml_node *node,
 {
     (void)key;
     struct str text = STR("");
-    if (!schema_scalar(schema, node, IDENTITY_EXPECTED, &text)) {
+    if (!schema_scalar(schema, node, IDENTITY_EXPECTED, &text))
         return false;
-    }
     return identity_parse(text, place) || schema_expected(schema, node, IDENTITY_EXPECTED);
 }
 
@@ -67,15 +64,12 @@ static bool is_same_identity(const struct identity *a, const struct identity *b)
 static bool check_chain(struct schema *schema, const struct yaml_node *node,
                         const struct identity *chain, unsigned count)
 {
-    if (count == 0) {
+    if (count == 0)
         return schema_bad(schema, node, "expected at least one of them such as [cookie]");
-    }
     for (unsigned i = 1; i < count; i++) {
-        for (unsigned j = 0; j < i; j++) {
-            if (is_same_identity(&chain[i], &chain[j])) {
+        for (unsigned j = 0; j < i; j++)
+            if (is_same_identity(&chain[i], &chain[j]))
                 return schema_bad(schema, node, "identity[%u] and identity[%u] are the same", j, i);
-            }
-        }
     }
     return true;
 }
@@ -90,9 +84,8 @@ static bool read_chain(struct schema *schema, const struct yaml_node *node,
     void *items = NULL;
     unsigned count = 0;
     if (!schema_list_read(schema, node, &ITEM, "identities", IDENTITIES_MAX, &items, &count) ||
-        !check_chain(schema, node, items, count)) {
+        !check_chain(schema, node, items, count))
         return false;
-    }
     memcpy(sticky->chain, items, count * sizeof(struct identity));
     sticky->chain_count = count;
     return true;
@@ -107,9 +100,8 @@ static bool read_secure(struct schema *schema, const struct yaml_node *node,
     struct sticky *sticky = place;
     struct str text = STR("");
     const char *expected = "expected auto, true or false";
-    if (!schema_scalar(schema, node, expected, &text)) {
+    if (!schema_scalar(schema, node, expected, &text))
         return false;
-    }
     sticky->secure_auto = str_eq(text, STR("auto"));
     sticky->cookie.secure = str_eq(text, STR("true"));
     return sticky->secure_auto || sticky->cookie.secure || str_eq(text, STR("false")) ||

@@ -47,9 +47,8 @@ static bool read_entry(struct schema *schema, const struct yaml_node *node,
     const char *expected =
         "expected a range such as 10.0.0.0/8 (no bits set behind the prefix), an address, railway, "
         "alb or cloudflare";
-    if (!schema_scalar(schema, node, expected, &text)) {
+    if (!schema_scalar(schema, node, expected, &text))
         return false;
-    }
     for (unsigned i = 0; i < ARRAY_LEN(PRESETS); i++) {
         if (str_eq(text, str_of(PRESETS[i].name))) {
             trusted->preset = &PRESETS[i];
@@ -62,9 +61,8 @@ static bool read_entry(struct schema *schema, const struct yaml_node *node,
 static unsigned count_ranges(const struct trusted *entries, unsigned count)
 {
     unsigned ranges = 0;
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         ranges += entries[i].preset == NULL ? 1 : entries[i].preset->count;
-    }
     return ranges;
 }
 
@@ -86,18 +84,15 @@ bool trust_reader(struct schema *schema, const struct yaml_node *node, const str
     struct config_forwarded *forwarded = place;
     void *items = NULL;
     unsigned count = 0;
-    if (!schema_list_read(schema, node, &ITEM, "ranges", ENTRIES_MAX, &items, &count)) {
+    if (!schema_list_read(schema, node, &ITEM, "ranges", ENTRIES_MAX, &items, &count))
         return false;
-    }
     const struct trusted *entries = items;
     forwarded->trust =
         arena_array(schema->arena, count_ranges(entries, count), sizeof(*forwarded->trust));
-    for (unsigned i = 0; i < count; i++) {
-        if (entries[i].preset != NULL) {
+    for (unsigned i = 0; i < count; i++)
+        if (entries[i].preset != NULL)
             add_preset(entries[i].preset, forwarded);
-        } else {
+        else
             forwarded->trust[forwarded->trust_count++] = entries[i].range;
-        }
-    }
     return true;
 }

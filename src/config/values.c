@@ -28,9 +28,8 @@ static const struct unit SIZES[] = {
 static size_t count_digits(struct str text, size_t from)
 {
     size_t at = from;
-    while (at < text.len && ascii_is_digit(text.data[at])) {
+    while (at < text.len && ascii_is_digit(text.data[at]))
         at++;
-    }
     return at - from;
 }
 
@@ -63,16 +62,14 @@ static bool number_with_unit(struct str text, const struct unit *units, size_t c
 
 bool value_duration(struct str text, uint64_t *ms, struct error *error)
 {
-    if (number_with_unit(text, DURATIONS, ARRAY_LEN(DURATIONS), ms)) {
+    if (number_with_unit(text, DURATIONS, ARRAY_LEN(DURATIONS), ms))
         return true;
-    }
     if (str_eq(text, STR("0"))) {
         *ms = 0;
         return true;
     }
-    if (text.len > 0 && count_digits(text, 0) == text.len) {
+    if (text.len > 0 && count_digits(text, 0) == text.len)
         return error_set(error, "expected a duration with its unit (ms, s, m, h, d) such as 30s");
-    }
     return error_set(error, "expected a duration such as 250ms, 5s, 5m, 2h or 7d");
 }
 
@@ -86,16 +83,14 @@ bool value_size(struct str text, uint64_t *bytes, struct error *error)
 static bool hundredths_of(struct str text, uint64_t *hundredths)
 {
     size_t whole = count_digits(text, 0);
-    if (whole == 0) {
+    if (whole == 0)
         return false;
-    }
     uint64_t value = multiply(digits_to_u64(str_slice(text, 0, whole)), 100);
     if (whole < text.len) {
         size_t decimals = count_digits(text, whole + 1);
         if (text.data[whole] != '.' || decimals < 1 || decimals > 2 ||
-            whole + 1 + decimals != text.len) {
+            whole + 1 + decimals != text.len)
             return false;
-        }
         uint64_t part = digits_to_u64(str_slice(text, whole + 1, text.len));
         part *= decimals == 1 ? 10 : 1;
         value = __builtin_add_overflow(value, part, &value) ? UINT64_MAX : value;
@@ -106,9 +101,8 @@ static bool hundredths_of(struct str text, uint64_t *hundredths)
 
 bool value_percentage(struct str text, uint64_t *hundredths, struct error *error)
 {
-    if (text.len > 0 && text.data[text.len - 1] == '%') {
+    if (text.len > 0 && text.data[text.len - 1] == '%')
         text.len--;
-    }
     return (hundredths_of(text, hundredths) && *hundredths <= 10000) ||
            error_set(error, "expected a percentage from 0 to 100 with at most two decimals, such "
                             "as 30, 0.25 or 1%%");
@@ -129,9 +123,8 @@ bool value_bool(struct str text, bool *value, struct error *error)
 static bool status_code(struct str text, unsigned *code)
 {
     uint64_t value;
-    if (text.len != 3 || !str_to_u64(text, &value) || value < 200 || value > 599) {
+    if (text.len != 3 || !str_to_u64(text, &value) || value < 200 || value > 599)
         return false;
-    }
     *code = (unsigned)value;
     return true;
 }

@@ -58,14 +58,11 @@ bool word_route_name(struct str text, struct error *error)
 
 static bool is_path_without(struct str text, struct str forbidden)
 {
-    if (text.len == 0 || text.len > PATH_MAX_BYTES || text.data[0] != '/') {
+    if (text.len == 0 || text.len > PATH_MAX_BYTES || text.data[0] != '/')
         return false;
-    }
-    for (size_t i = 0; i < text.len; i++) {
-        if (!is_visible(text.data[i]) || is_one_of(text.data[i], forbidden)) {
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_visible(text.data[i]) || is_one_of(text.data[i], forbidden))
             return false;
-        }
-    }
     return true;
 }
 
@@ -90,14 +87,12 @@ bool word_cookie_path(struct str text, struct error *error)
 
 bool word_is_token(struct str text)
 {
-    if (text.len == 0 || text.len > TOKEN_MAX) {
+    if (text.len == 0 || text.len > TOKEN_MAX)
         return false;
-    }
     for (size_t i = 0; i < text.len; i++) {
         char c = text.data[i];
-        if (!is_letter(c) && !ascii_is_digit(c) && !is_one_of(c, STR("!#$%&'*+-.^_`|~"))) {
+        if (!is_letter(c) && !ascii_is_digit(c) && !is_one_of(c, STR("!#$%&'*+-.^_`|~")))
             return false;
-        }
     }
     return true;
 }
@@ -132,42 +127,35 @@ bool word_own_header(struct str text, struct error *error)
 
 static bool is_host_label(struct str label)
 {
-    if (label.len == 0 || label.len > HOST_LABEL_MAX) {
+    if (label.len == 0 || label.len > HOST_LABEL_MAX)
         return false;
-    }
     for (size_t i = 0; i < label.len; i++) {
         char c = label.data[i];
-        if (!is_letter(c) && !ascii_is_digit(c) && !is_one_of(c, STR("-_"))) {
+        if (!is_letter(c) && !ascii_is_digit(c) && !is_one_of(c, STR("-_")))
             return false;
-        }
     }
     return label.data[0] != '-' && label.data[label.len - 1] != '-';
 }
 
 static bool is_all_digits(struct str text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        if (!ascii_is_digit(text.data[i])) {
+    for (size_t i = 0; i < text.len; i++)
+        if (!ascii_is_digit(text.data[i]))
             return false;
-        }
-    }
     return true;
 }
 
 bool word_is_host_name(struct str text)
 {
-    if (text.len == 0 || text.len > HOST_MAX) {
+    if (text.len == 0 || text.len > HOST_MAX)
         return false;
-    }
     for (size_t from = 0;;) {
         ptrdiff_t dot = str_find_char(text, '.', from);
         struct str label = str_slice(text, from, dot < 0 ? text.len : (size_t)dot);
-        if (!is_host_label(label)) {
+        if (!is_host_label(label))
             return false;
-        }
-        if (dot < 0) {
+        if (dot < 0)
             return !is_all_digits(label);
-        }
         from = (size_t)dot + 1;
     }
 }
@@ -194,9 +182,8 @@ static bool split_port(struct str text, uint16_t *port)
 static bool split_bracketed(struct str text, struct word_host *host)
 {
     ptrdiff_t end = str_find_char(text, ']', 1);
-    if (end < 0) {
+    if (end < 0)
         return false;
-    }
     host->is_name = false;
     host->host = str_slice(text, 1, (size_t)end);
     return str_find_char(host->host, ':', 0) >= 0 &&
@@ -207,15 +194,13 @@ static bool split_bracketed(struct str text, struct word_host *host)
 bool word_host_split(struct str text, struct word_host *host)
 {
     *host = (struct word_host){0};
-    if (text.len > 0 && text.data[0] == '[') {
+    if (text.len > 0 && text.data[0] == '[')
         return split_bracketed(text, host);
-    }
     ptrdiff_t colon = str_find_char(text, ':', 0);
     size_t end = colon < 0 ? text.len : (size_t)colon;
     host->host = str_slice(text, 0, end);
-    if (!split_port(str_slice(text, end, text.len), &host->port)) {
+    if (!split_port(str_slice(text, end, text.len), &host->port))
         return false;
-    }
     host->is_name = !addr_parse_ip(host->host, host->port, &host->address);
     return !host->is_name || word_is_host_name(host->host);
 }
@@ -230,8 +215,7 @@ bool word_authority(struct str text, struct error *error)
 bool word_file(struct str text, struct error *error)
 {
     bool good = text.len > 0 && text.len < 4096;
-    for (size_t i = 0; good && i < text.len; i++) {
+    for (size_t i = 0; good && i < text.len; i++)
         good = (unsigned char)text.data[i] >= 0x20 && text.data[i] != 0x7F;
-    }
     return good || error_set(error, "expected the path of a file");
 }

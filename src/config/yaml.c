@@ -74,12 +74,10 @@ static bool check_bytes(struct yaml_reader *reader)
                             CONFIG_FILE_MAX_BYTES);
         return false;
     }
-    if (str_starts_with(*text, STR("\xFF\xFE")) || str_starts_with(*text, STR("\xFE\xFF"))) {
+    if (str_starts_with(*text, STR("\xFF\xFE")) || str_starts_with(*text, STR("\xFE\xFF")))
         return refuse_file(reader, "the file is in UTF-16: save it as UTF-8");
-    }
-    if (str_starts_with(*text, STR("\xEF\xBB\xBF"))) {
+    if (str_starts_with(*text, STR("\xEF\xBB\xBF")))
         *text = str_slice(*text, 3, text->len);
-    }
     ptrdiff_t nul = str_find_char(*text, '\0', 0);
     if (nul >= 0) {
         return refuse_offset(reader, (size_t)nul,
@@ -96,14 +94,12 @@ static bool line_has_tab_indent(struct str text, size_t line)
     size_t at = 0;
     for (; line > 0; line--) {
         ptrdiff_t end = str_find_char(text, '\n', at);
-        if (end < 0) {
+        if (end < 0)
             return false;
-        }
         at = (size_t)end + 1;
     }
-    while (at < text.len && text.data[at] == ' ') {
+    while (at < text.len && text.data[at] == ' ')
         at++;
-    }
     return at < text.len && text.data[at] == '\t';
 }
 
@@ -132,11 +128,10 @@ static void report_syntax(struct yaml_reader *reader)
 static void append(struct yaml_node *parent, struct yaml_node *node)
 {
     node->index = parent->count++;
-    if (parent->last == NULL) {
+    if (parent->last == NULL)
         parent->first = node;
-    } else {
+    else
         parent->last->next = node;
-    }
     parent->last = node;
 }
 
@@ -152,11 +147,10 @@ static struct yaml_node *add_node(struct yaml_reader *reader, enum yaml_kind kin
         node->key_line = reader->key_line;
         node->key_column = reader->key_column;
     }
-    if (reader->open == NULL) {
+    if (reader->open == NULL)
         reader->top = node;
-    } else if (!reader->key_is_duplicate) {
+    else if (!reader->key_is_duplicate)
         append(reader->open, node);
-    }
     reader->has_key = reader->key_is_duplicate = false;
     return node;
 }
@@ -182,9 +176,8 @@ static void take_key(struct yaml_reader *reader, const yaml_event_t *event, stru
 static bool take_scalar(struct yaml_reader *reader, const yaml_event_t *event, bool is_key)
 {
     struct str text = str_from((const char *)event->data.scalar.value, event->data.scalar.length);
-    if (str_find_char(text, '\0', 0) >= 0) {
+    if (str_find_char(text, '\0', 0) >= 0)
         return refuse(reader, event->start_mark, "a NUL character cannot be part of a value");
-    }
     if (is_key) {
         take_key(reader, event, text);
         return true;
@@ -201,9 +194,8 @@ static bool take_open(struct yaml_reader *reader, const yaml_event_t *event, boo
         return refuse(reader, event->start_mark,
                       "a key must be a word: a value that starts with { or [ needs quotes");
     }
-    if (++reader->depth > CONFIG_DEPTH_MAX) {
+    if (++reader->depth > CONFIG_DEPTH_MAX)
         return refuse(reader, event->start_mark, "nested too deeply");
-    }
     bool is_mapping = event->type == YAML_MAPPING_START_EVENT;
     reader->open = add_node(reader, is_mapping ? YAML_MAPPING : YAML_SEQUENCE, event->start_mark);
     return true;
@@ -230,9 +222,8 @@ static bool take_value(struct yaml_reader *reader, const yaml_event_t *event)
                       "anchors (&name) and tags (!name) are not supported: a value that starts "
                       "with & or ! needs quotes");
     }
-    if (++reader->nodes > CONFIG_NODES_MAX) {
+    if (++reader->nodes > CONFIG_NODES_MAX)
         return refuse(reader, event->start_mark, "too many keys and values for a configuration");
-    }
     bool is_key = reader->open != NULL && reader->open->kind == YAML_MAPPING && !reader->has_key;
     return event->type == YAML_SCALAR_EVENT ? take_scalar(reader, event, is_key)
                                             : take_open(reader, event, is_key);
@@ -274,17 +265,15 @@ static bool take_events(struct yaml_reader *reader)
         bool ends = event.type == YAML_STREAM_END_EVENT;
         bool taken = take_event(reader, &event);
         yaml_event_delete(&event);
-        if (ends || !taken) {
+        if (ends || !taken)
             return taken;
-        }
     }
 }
 
 static bool check_top(struct yaml_reader *reader)
 {
-    if (reader->top == NULL || yaml_is_null(reader->top)) {
+    if (reader->top == NULL || yaml_is_null(reader->top))
         return refuse_file(reader, "the file is empty: see conf/cutover.yaml");
-    }
     if (reader->top->kind != YAML_MAPPING) {
         config_problems_add(reader->problems, reader->top->line, reader->top->column, STR(""),
                             "expected keys such as \"backends:\" at the top of the file");
@@ -296,9 +285,8 @@ static bool check_top(struct yaml_reader *reader)
 struct yaml_node *yaml_read(struct str text, struct arena *arena, struct config_problems *problems)
 {
     struct yaml_reader reader = {.text = text, .arena = arena, .problems = problems};
-    if (!check_bytes(&reader)) {
+    if (!check_bytes(&reader))
         return NULL;
-    }
     if (!yaml_parser_initialize(&reader.parser)) {
         (void)refuse_file(&reader, "out of memory");
         return NULL;
@@ -315,14 +303,11 @@ struct yaml_node *yaml_read(struct str text, struct arena *arena, struct config_
 
 const struct yaml_node *yaml_child(const struct yaml_node *node, struct str key)
 {
-    if (node->kind != YAML_MAPPING) {
+    if (node->kind != YAML_MAPPING)
         return NULL;
-    }
-    for (const struct yaml_node *child = node->first; child != NULL; child = child->next) {
-        if (str_eq(child->key, key)) {
+    for (const struct yaml_node *child = node->first; child != NULL; child = child->next)
+        if (str_eq(child->key, key))
             return child;
-        }
-    }
     return NULL;
 }
 
@@ -334,16 +319,14 @@ bool yaml_is_null(const struct yaml_node *node)
 
 void yaml_path(const struct yaml_node *node, struct buf *out)
 {
-    if (node->parent == NULL) {
+    if (node->parent == NULL)
         return;
-    }
     yaml_path(node->parent, out);
     if (node->parent->kind == YAML_SEQUENCE) {
         buf_printf(out, "[%u]", node->index);
         return;
     }
-    if (buf_len(out) > 0) {
+    if (buf_len(out) > 0)
         buf_append_char(out, '.');
-    }
     config_problem_quote(out, node->key);
 }

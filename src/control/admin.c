@@ -44,15 +44,12 @@ static int bind_and_listen(struct admin *admin, const struct addr *wanted)
     struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
     int len = sizeof(storage);
     int status = uv_tcp_bind(&admin->listener, &wanted->any, 0);
-    if (status == 0) {
+    if (status == 0)
         status = uv_listen((uv_stream_t *)&admin->listener, BACKLOG, on_connection);
-    }
-    if (status == 0) {
+    if (status == 0)
         status = uv_tcp_getsockname(&admin->listener, (struct sockaddr *)&storage, &len);
-    }
-    if (status == 0) {
+    if (status == 0)
         admin->bound = addr_from_sockaddr((const struct sockaddr *)&storage);
-    }
     return status;
 }
 
@@ -88,22 +85,19 @@ struct addr admin_address(const struct admin *admin)
 
 void admin_stop(struct admin *admin)
 {
-    if (admin->is_stopping) {
+    if (admin->is_stopping)
         return;
-    }
     admin->is_stopping = true;
     uv_close((uv_handle_t *)&admin->listener, on_closed);
     uv_close((uv_handle_t *)&admin->second, on_closed);
-    LIST_FOREACH (&admin->conns, node) {
+    LIST_FOREACH (&admin->conns, node)
         admin_conn_wind_up(CONTAINER_OF(node, struct admin_conn, node));
-    }
 }
 
 void admin_free(struct admin *admin)
 {
-    if (admin == NULL) {
+    if (admin == NULL)
         return;
-    }
     CHECK(admin->open_handles == 0 && list_is_empty(&admin->conns));
     counters_free(admin->sum);
     mem_free(admin);

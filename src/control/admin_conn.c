@@ -27,9 +27,8 @@ static void on_deadline(uv_timer_t *timer);
 static void on_closed(uv_handle_t *handle)
 {
     struct admin_conn *conn = handle->data;
-    if (--conn->open_handles > 0) {
+    if (--conn->open_handles > 0)
         return;
-    }
     list_remove(&conn->node);
     conn->admin->conn_count--;
     buf_deinit(&conn->in);
@@ -43,12 +42,10 @@ static void on_closed(uv_handle_t *handle)
 
 void admin_conn_close(struct admin_conn *conn)
 {
-    if (conn->state == ADMIN_CLOSED) {
+    if (conn->state == ADMIN_CLOSED)
         return;
-    }
-    if (conn->state == ADMIN_STREAM) {
+    if (conn->state == ADMIN_STREAM)
         admin_stream_stop(conn);
-    }
     conn->state = ADMIN_CLOSED;
     uv_close((uv_handle_t *)&conn->tcp, on_closed);
     uv_close((uv_handle_t *)&conn->timer, on_closed);
@@ -87,23 +84,20 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *space)
         admin_conn_close(conn);
         return;
     }
-    if (conn->state == ADMIN_READ_HEAD && size > 0 && buf_len(&conn->in) == 0) {
+    if (conn->state == ADMIN_READ_HEAD && size > 0 && buf_len(&conn->in) == 0)
         admin_conn_arm(conn, ADMIN_REQUEST_MS); /* idle until now */
-    }
     buf_commit(&conn->in, (size_t)size);
-    if (conn->state == ADMIN_LINGER || conn->state == ADMIN_STREAM) {
+    if (conn->state == ADMIN_LINGER || conn->state == ADMIN_STREAM)
         buf_clear(&conn->in);
-    } else if (size > 0) {
+    else if (size > 0)
         admin_request_run(conn);
-    }
 }
 
 static void read_on(struct admin_conn *conn)
 {
     int status = uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read);
-    if (status < 0 && status != UV_EALREADY) {
+    if (status < 0 && status != UV_EALREADY)
         admin_conn_close(conn);
-    }
 }
 
 /* Writing */
@@ -111,9 +105,8 @@ static void read_on(struct admin_conn *conn)
 static void on_shutdown(uv_shutdown_t *shutdown, int status)
 {
     struct admin_conn *conn = shutdown->data;
-    if (status < 0) {
+    if (status < 0)
         admin_conn_close(conn);
-    }
 }
 
 static void linger(struct admin_conn *conn)
@@ -147,16 +140,14 @@ static void on_written(uv_write_t *write, int status)
     struct admin_conn *conn = write->data;
     conn->is_writing = false;
     buf_deinit(&conn->sending);
-    if (conn->state != ADMIN_WRITE) {
+    if (conn->state != ADMIN_WRITE)
         return;
-    }
-    if (status < 0) {
+    if (status < 0)
         admin_conn_close(conn);
-    } else if (conn->keep_alive) {
+    else if (conn->keep_alive)
         next_request(conn);
-    } else {
+    else
         linger(conn);
-    }
 }
 
 void admin_conn_write(struct admin_conn *conn)
@@ -192,17 +183,16 @@ static void on_deadline(uv_timer_t *timer)
 {
     struct admin_conn *conn = timer->data;
     bool is_partial = buf_len(&conn->in) > 0 || conn->state == ADMIN_READ_BODY;
-    if (conn->state == ADMIN_WAIT) {
+    if (conn->state == ADMIN_WAIT)
         admin_conn_write(conn);
-    } else if (conn->state == ADMIN_STREAM) {
+    else if (conn->state == ADMIN_STREAM)
         admin_stream_tick(conn);
-    } else if (conn->state == ADMIN_WRITE && write_makes_progress(conn)) {
+    else if (conn->state == ADMIN_WRITE && write_makes_progress(conn))
         admin_conn_arm(conn, ADMIN_REQUEST_MS);
-    } else if (conn->state <= ADMIN_READ_BODY && is_partial) {
+    else if (conn->state <= ADMIN_READ_BODY && is_partial)
         admin_request_refuse(conn, 408, "timeout", "the request did not arrive in time");
-    } else {
+    else
         admin_conn_close(conn);
-    }
 }
 
 /* The beginning */

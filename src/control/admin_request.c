@@ -122,9 +122,8 @@ static void step_head(struct admin_conn *conn)
         admin_request_refuse(conn, 431, "head_too_large", "the request head is too large");
         return;
     }
-    if (len == 0) {
+    if (len == 0)
         return;
-    }
     buf_append_str(&conn->head, str_slice(buf_str(&conn->in), 0, len));
     buf_consume(&conn->in, len);
     parser_reset(&conn->parser);
@@ -142,9 +141,8 @@ static void step_body(struct admin_conn *conn)
     while (result == PARSE_MORE && buf_len(&conn->in) > 0) {
         size_t used = 0;
         result = parser_body(&conn->parser, buf_str(&conn->in), &used, &slices);
-        for (unsigned i = 0; i < slices.count && result != PARSE_BAD; i++) {
+        for (unsigned i = 0; i < slices.count && result != PARSE_BAD; i++)
             buf_append_str(&conn->body, slices.item[i]);
-        }
         buf_consume(&conn->in, used);
         if (buf_len(&conn->body) > ADMIN_BODY_MAX_BYTES) {
             admin_request_refuse(conn, 413, control_result_code(CONTROL_TOO_LARGE),
@@ -152,18 +150,16 @@ static void step_body(struct admin_conn *conn)
             return;
         }
     }
-    if (result == PARSE_BAD) {
+    if (result == PARSE_BAD)
         admin_request_refuse(conn, 400, "bad_request", "the framing of the body is broken");
-    } else if (result == PARSE_DONE) {
+    else if (result == PARSE_DONE)
         answer_request(conn);
-    }
 }
 
 void admin_request_run(struct admin_conn *conn)
 {
-    if (conn->state == ADMIN_READ_HEAD && buf_len(&conn->in) > 0) {
+    if (conn->state == ADMIN_READ_HEAD && buf_len(&conn->in) > 0)
         step_head(conn);
-    } else if (conn->state == ADMIN_READ_BODY) {
+    else if (conn->state == ADMIN_READ_BODY)
         step_body(conn);
-    }
 }

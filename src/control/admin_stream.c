@@ -23,9 +23,8 @@ static void on_sent(uv_write_t *write, int status)
     struct admin_conn *conn = write->data;
     conn->is_writing = false;
     buf_deinit(&conn->sending);
-    if (conn->state != ADMIN_STREAM) {
+    if (conn->state != ADMIN_STREAM)
         return;
-    }
     if (status < 0) {
         admin_conn_close(conn);
         return;
@@ -35,9 +34,8 @@ static void on_sent(uv_write_t *write, int status)
 
 static void flush(struct admin_conn *conn)
 {
-    if (conn->is_writing || buf_len(&conn->out) == 0) {
+    if (conn->is_writing || buf_len(&conn->out) == 0)
         return;
-    }
     conn->sending = conn->out;
     buf_init(&conn->out);
     struct str bytes = buf_str(&conn->sending);
@@ -85,9 +83,8 @@ void admin_stream_start(struct admin_conn *conn, uint64_t after)
                date);
     for (uint64_t id = after + 1; id < events->next_id; id++) {
         const struct event *event = events_get(events, id);
-        if (event != NULL) {
+        if (event != NULL)
             append_event(&conn->out, event);
-        }
     }
     conn->follower.on_event = on_event;
     events_follow(&conn->admin->controller->events, &conn->follower);

@@ -32,19 +32,16 @@ void answer_format(const struct admin_answer *answer, bool keep_alive, bool head
     unsigned count = 0;
     fields[count++] = (struct writer_field){"Cache-Control", STR("no-store")};
     fields[count++] = (struct writer_field){"X-Content-Type-Options", STR("nosniff")};
-    if (!str_is_empty(answer->etag)) {
+    if (!str_is_empty(answer->etag))
         fields[count++] = (struct writer_field){"ETag", answer->etag};
-    }
-    if (answer->allow[0] != '\0') {
+    if (answer->allow[0] != '\0')
         fields[count++] = (struct writer_field){"Allow", str_of(answer->allow)};
-    }
     if (answer->status == 401) {
         fields[count++] =
             (struct writer_field){"WWW-Authenticate", STR("Bearer realm=\"cutover\"")};
     }
-    if (answer->status == 503) {
+    if (answer->status == 503)
         fields[count++] = (struct writer_field){"Retry-After", STR("1")};
-    }
     writer_answer(answer->status, fields, count, str_of(answer->content_type),
                   buf_str(&answer->body), keep_alive, head_only, out);
 }

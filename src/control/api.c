@@ -50,14 +50,11 @@ void api_ok(const struct controller *controller, struct admin_answer *answer)
 struct str api_actor(const struct admin_request *request)
 {
     const struct field *field = message_find_name(request->message, STR("X-Actor"));
-    if (field == NULL || str_is_empty(field->value) || field->value.len > ACTOR_MAX_BYTES) {
+    if (field == NULL || str_is_empty(field->value) || field->value.len > ACTOR_MAX_BYTES)
         return request->peer;
-    }
-    for (size_t i = 0; i < field->value.len; i++) {
-        if (field->value.data[i] < 0x20 || field->value.data[i] > 0x7e) {
+    for (size_t i = 0; i < field->value.len; i++)
+        if (field->value.data[i] < 0x20 || field->value.data[i] > 0x7e)
             return request->peer;
-        }
-    }
     return field->value;
 }
 
@@ -143,9 +140,8 @@ static bool query_u64(const struct admin_request *request, const char *name, uin
                       struct admin_answer *answer)
 {
     struct str text;
-    if (!api_query(request->message, str_of(name), &text) || str_to_u64(text, value)) {
+    if (!api_query(request->message, str_of(name), &text) || str_to_u64(text, value))
         return true;
-    }
     struct error error;
     error_set(&error, "%s: expected a whole number", name);
     api_refuse(answer, CONTROL_BAD_VALUE, error.text);
@@ -160,9 +156,8 @@ static void write_events(const struct events *events, uint64_t first, struct buf
     json_array_begin(&json, "events");
     for (uint64_t id = first; id < events->next_id; id++) {
         const struct event *event = events_get(events, id);
-        if (event != NULL) {
+        if (event != NULL)
             event_write(event, &json, NULL);
-        }
     }
     json_array_end(&json);
     json_object_end(&json);
@@ -175,9 +170,8 @@ static uint64_t first_event(const struct events *events, uint64_t after, uint64_
     uint64_t kept = newest < EVENTS_MAX ? newest : EVENTS_MAX;
     uint64_t shown = limit < kept ? limit : kept;
     uint64_t first = newest - shown + 1;
-    if (after >= newest) {
+    if (after >= newest)
         return newest + 1;
-    }
     return after + 1 > first ? after + 1 : first;
 }
 
@@ -191,13 +185,11 @@ static void answer_events(struct controller *controller, const struct admin_requ
     bool has_limit = api_query(request->message, STR("limit"), &text);
     if (!query_u64(request, "follow", &follow, answer) ||
         !query_u64(request, "after", &after, answer) ||
-        !query_u64(request, "limit", &limit, answer)) {
+        !query_u64(request, "limit", &limit, answer))
         return;
-    }
     const struct field *last = message_find_name(request->message, STR("Last-Event-ID"));
-    if (follow != 0 && last != NULL && str_to_u64(last->value, &after)) {
+    if (follow != 0 && last != NULL && str_to_u64(last->value, &after))
         has_after = true; /* a browser that connects again: it knows better than its old URL */
-    }
     if (follow == 0) {
         write_events(events, first_event(events, after, limit), &answer->body);
         answer->status = 200;
@@ -249,11 +241,9 @@ static bool knows_parameter(const struct call *call, struct str name)
 {
     struct str rest = str_of(call->parameters);
     struct str known;
-    while (str_next_part(&rest, ',', &known)) {
-        if (str_eq(known, name)) {
+    while (str_next_part(&rest, ',', &known))
+        if (str_eq(known, name))
             return true;
-        }
-    }
     return false;
 }
 
@@ -264,9 +254,8 @@ static bool check_query(const struct call *call, const struct message *message,
     struct str rest = message->query;
     struct str part;
     struct error error;
-    if (call->parameters == NULL) {
+    if (call->parameters == NULL)
         return true;
-    }
     while (str_next_part(&rest, '&', &part)) {
         ptrdiff_t equals = str_find_char(part, '=', 0);
         struct str name = str_slice(part, 0, equals < 0 ? part.len : (size_t)equals);
@@ -318,9 +307,8 @@ static void run_call(const struct call *call, struct controller *controller,
     uint64_t events_before = controller->events.next_id;
     call->answer(controller, request, answer);
     bool changes = !str_eq(call->method, STR("GET")) && call->answer != explain_answer;
-    if (changes && answer->code != NULL && controller->events.next_id == events_before) {
+    if (changes && answer->code != NULL && controller->events.next_id == events_before)
         note_refusal(controller, request, answer);
-    }
 }
 
 void api_answer(struct controller *controller, const struct admin_request *request,
@@ -329,14 +317,12 @@ void api_answer(struct controller *controller, const struct admin_request *reque
     const struct message *message = request->message;
     answer->content_type = "application/json";
     for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
-        if (!str_eq(calls[i].path, message->path)) {
+        if (!str_eq(calls[i].path, message->path))
             continue;
-        }
-        if (!method_matches(&calls[i], message->method)) {
+        if (!method_matches(&calls[i], message->method))
             refuse_method(&calls[i], answer);
-        } else if (check_query(&calls[i], message, answer)) {
+        else if (check_query(&calls[i], message, answer))
             run_call(&calls[i], controller, request, answer);
-        }
         return;
     }
     api_refuse(answer, CONTROL_NOT_FOUND, "there is no such path here");

@@ -27,9 +27,8 @@ static bool read_head(const struct admin_request *request, struct control_reques
     const struct message *message = request->message;
     for (unsigned i = 0; i < message->count; i++) {
         const struct field *field = &message->fields[i];
-        if (!str_eq_nocase(field->name, STR("If-Match")) || str_eq(field->value, STR("*"))) {
+        if (!str_eq_nocase(field->name, STR("If-Match")) || str_eq(field->value, STR("*")))
             continue;
-        }
         if (control->has_if_match || !parse_etag(field->value, &control->if_match)) {
             api_refuse(answer, CONTROL_BAD_VALUE,
                        "If-Match: expected one generation such as \"7\"");
@@ -141,13 +140,12 @@ static void apply_weight(struct controller *controller, const struct admin_reque
     route = str_eq(route, STR(ROUTE_MAIN)) ? STR("") : route;
     unsigned from = weight_now(controller, route);
     enum control_result result = controller_set_weight(controller, control, route, weight, &error);
-    if (result != CONTROL_OK) {
+    if (result != CONTROL_OK)
         api_refuse(answer, result, error.text);
-    } else if (control->dry_run) {
+    else if (control->dry_run)
         answer_dry_run(controller, route, from, weight, answer);
-    } else {
+    else
         answer_weight(controller, request, route, from, weight, answer);
-    }
 }
 
 void change_weight(struct controller *controller, const struct admin_request *request,
@@ -155,9 +153,8 @@ void change_weight(struct controller *controller, const struct admin_request *re
 {
     static const char *const names[] = {"weight", "route", "reason"};
     struct control_request control;
-    if (!read_head(request, &control, answer) || !read_dry_run(request, &control.dry_run, answer)) {
+    if (!read_head(request, &control, answer) || !read_dry_run(request, &control.dry_run, answer))
         return;
-    }
     struct fields fields;
     fields_init(&fields, request->body, names, ARRAY_LEN(names));
     apply_weight(controller, request, &control, &fields, answer);
@@ -179,11 +176,9 @@ static void answer_rollback(const struct controller *controller,
     json_decimal(&json, "to", to, 2);
     json_bool(&json, "durable", durable);
     json_array_begin(&json, "pins");
-    for (unsigned i = 0; i < config->route_count; i++) {
-        if (config->routes[i].kind == ROUTE_PINNED) {
+    for (unsigned i = 0; i < config->route_count; i++)
+        if (config->routes[i].kind == ROUTE_PINNED)
             json_str(&json, NULL, config->routes[i].name);
-        }
-    }
     json_array_end(&json);
     json_object_end(&json);
     json_object_end(&json);
@@ -195,9 +190,8 @@ void change_rollback(struct controller *controller, const struct admin_request *
 {
     static const char *const names[] = {"to", "reason", "force"};
     struct control_request control;
-    if (!read_head(request, &control, answer)) {
+    if (!read_head(request, &control, answer))
         return;
-    }
     unsigned to = 0;
     bool force = false, durable = false;
     struct error error;
@@ -211,11 +205,10 @@ void change_rollback(struct controller *controller, const struct admin_request *
     } else {
         enum control_result result =
             controller_rollback(controller, &control, to, force, &durable, &error);
-        if (result == CONTROL_OK) {
+        if (result == CONTROL_OK)
             answer_rollback(controller, request, to, durable, answer);
-        } else {
+        else
             api_refuse(answer, result, error.text);
-        }
     }
     fields_deinit(&fields);
 }
@@ -227,9 +220,8 @@ void change_backend(struct controller *controller, const struct admin_request *r
 {
     static const char *const names[] = {"admin", "reason"};
     struct control_request control;
-    if (!read_head(request, &control, answer)) {
+    if (!read_head(request, &control, answer))
         return;
-    }
     bool is_new = str_ends_with_nocase(request->message->path, STR("/new"));
     enum admin_state state = ADMIN_READY;
     struct str text = STR("");
@@ -247,11 +239,10 @@ void change_backend(struct controller *controller, const struct admin_request *r
     } else {
         enum control_result result =
             controller_set_admin(controller, &control, is_new ? SIDE_NEW : SIDE_OLD, state, &error);
-        if (result == CONTROL_OK) {
+        if (result == CONTROL_OK)
             answer_status(controller, request, answer);
-        } else {
+        else
             api_refuse(answer, result, error.text);
-        }
     }
     fields_deinit(&fields);
 }
@@ -272,11 +263,9 @@ static void refuse_config(const struct config_problems *problems, struct admin_a
     json_text(&json, "code", control_result_code(CONTROL_CONFIG_INVALID));
     json_text(&json, "message", "the configuration is invalid; the old one goes on");
     json_array_begin(&json, "problems");
-    while (str_next_part(&rest, '\n', &line)) {
-        if (!str_is_empty(line)) {
+    while (str_next_part(&rest, '\n', &line))
+        if (!str_is_empty(line))
             json_str(&json, NULL, line);
-        }
-    }
     json_array_end(&json);
     json_object_end(&json);
     json_object_end(&json);
@@ -289,9 +278,8 @@ void change_reload(struct controller *controller, const struct admin_request *re
 {
     static const char *const names[] = {"reason"};
     struct control_request control;
-    if (!read_head(request, &control, answer)) {
+    if (!read_head(request, &control, answer))
         return;
-    }
     struct fields fields;
     fields_init(&fields, request->body, names, ARRAY_LEN(names));
     fields_text(&fields, "reason", FIELDS_REASON_MAX_BYTES, &control.reason);
@@ -304,13 +292,12 @@ void change_reload(struct controller *controller, const struct admin_request *re
     struct error error = {.text = ""};
     config_problems_init(&problems);
     enum control_result result = controller_reload(controller, &control, &problems, &error);
-    if (result == CONTROL_OK) {
+    if (result == CONTROL_OK)
         answer_status(controller, request, answer);
-    } else if (problems.count > 0) {
+    else if (problems.count > 0)
         refuse_config(&problems, answer);
-    } else {
+    else
         api_refuse(answer, result, error.text);
-    }
     config_problems_deinit(&problems);
     fields_deinit(&fields);
 }

@@ -43,9 +43,8 @@ static unsigned slot_of(struct controller *controller, struct str name)
     unsigned slot = 1;
 
     while (slot < ROUTE_SLOTS && !str_is_empty(controller->slot_names[slot]) &&
-           !str_eq(controller->slot_names[slot], name)) {
+           !str_eq(controller->slot_names[slot], name))
         slot++;
-    }
     if (slot == ROUTE_SLOTS) {
         if (!controller->slots_are_full) {
             log_event(LOG_WARN, "too many route names since the start: counted as the main route",
@@ -54,9 +53,8 @@ static unsigned slot_of(struct controller *controller, struct str name)
         controller->slots_are_full = true;
         return 0;
     }
-    if (str_is_empty(controller->slot_names[slot])) {
+    if (str_is_empty(controller->slot_names[slot]))
         controller->slot_names[slot] = str_from(str_dup(name), name.len);
-    }
     return slot;
 }
 
@@ -73,9 +71,8 @@ static void fill_policy(struct controller *controller, struct snapshot *snapshot
         policy->route_weight[i] = state_route_weight(state, route->name, route->initial_weight);
         snapshot->slots[i] = slot_of(controller, route->name);
     }
-    for (int side = 0; side < SIDES; side++) {
+    for (int side = 0; side < SIDES; side++)
         policy->admin[side] = state->admin[side];
-    }
 }
 
 void controller_publish(struct controller *controller)
@@ -115,9 +112,8 @@ static bool read_state(struct controller *controller, bool reset, bool *is_first
         *error = read_error;
         return false;
     }
-    if (found == STORE_UNREADABLE && !store_reset(&controller->store, error)) {
+    if (found == STORE_UNREADABLE && !store_reset(&controller->store, error))
         return false;
-    }
     if (found == STORE_UNREADABLE) {
         log_event(LOG_WARN, "the state was unreadable and has been put aside",
                   LOG_TEXT("error", read_error.text));
@@ -172,9 +168,8 @@ static void release(struct controller *controller)
     config_unref(controller->config);
     arena_deinit(&controller->state_arena);
     events_deinit(&controller->events);
-    for (unsigned i = 0; i < ROUTE_SLOTS; i++) {
+    for (unsigned i = 0; i < ROUTE_SLOTS; i++)
         mem_free((void *)controller->slot_names[i].data);
-    }
     mem_free(controller->config_path);
 }
 
@@ -225,9 +220,8 @@ void controller_stop(struct controller *controller)
 {
     struct error error;
 
-    if (!controller->durable && state_save(controller, &error)) {
+    if (!controller->durable && state_save(controller, &error))
         log_message(LOG_INFO, "the state is on disk again");
-    }
     uv_close((uv_handle_t *)&controller->persist_timer, NULL);
     prober_stop(controller->prober);
     resolver_stop(controller->resolver);
@@ -245,7 +239,6 @@ void controller_deinit(struct controller *controller)
 void controller_sum_counters(const struct controller *controller, struct counters *sum)
 {
     memset(sum, 0, sizeof(*sum));
-    for (unsigned i = 0; i < controller->counters_count; i++) {
+    for (unsigned i = 0; i < controller->counters_count; i++)
         counters_sum(sum, controller->counters[i]);
-    }
 }

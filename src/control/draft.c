@@ -27,11 +27,9 @@ static void add_route(struct draft *draft, struct str name, unsigned weight)
 
 static struct state_route *find_route(struct draft *draft, struct str name)
 {
-    for (unsigned i = 0; i < draft->state.route_count; i++) {
-        if (str_eq(draft->state.routes[i].name, name)) {
+    for (unsigned i = 0; i < draft->state.route_count; i++)
+        if (str_eq(draft->state.routes[i].name, name))
             return &draft->state.routes[i];
-        }
-    }
     return NULL;
 }
 
@@ -48,11 +46,9 @@ static void copy_routes(struct draft *draft, const struct config *config,
                       state_route_weight(present, route->name, route->initial_weight));
         }
     }
-    for (unsigned i = 0; i < present->route_count; i++) {
-        if (find_route(draft, present->routes[i].name) == NULL) {
+    for (unsigned i = 0; i < present->route_count; i++)
+        if (find_route(draft, present->routes[i].name) == NULL)
             add_route(draft, present->routes[i].name, present->routes[i].weight);
-        }
-    }
 }
 
 void draft_begin(struct draft *draft, const struct controller *controller)
@@ -112,9 +108,8 @@ static void is_durable(struct controller *controller)
 
 bool draft_save(struct draft *draft, struct controller *controller, struct error *error)
 {
-    if (!store_write(&controller->store, &draft->state, error)) {
+    if (!store_write(&controller->store, &draft->state, error))
         return false;
-    }
     is_durable(controller);
     return true;
 }

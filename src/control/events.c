@@ -69,9 +69,8 @@ void event_follower_stop(struct event_follower *follower)
 
 const struct event *events_get(const struct events *events, uint64_t id)
 {
-    if (id == 0 || id >= events->next_id || events->next_id - id > EVENTS_MAX) {
+    if (id == 0 || id >= events->next_id || events->next_id - id > EVENTS_MAX)
         return NULL;
-    }
     return &events->ring[(id - 1) % EVENTS_MAX];
 }
 

@@ -33,9 +33,8 @@ static bool is_word(struct str text)
 {
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.data[i];
-        if (c <= 0x20 || c == 0x7f) {
+        if (c <= 0x20 || c == 0x7f)
             return false;
-        }
     }
     return text.len > 0;
 }
@@ -53,9 +52,8 @@ static bool add_header(void *data, struct str name, struct str value, struct err
         return error_set(error, "headers: \"%.*s\" is not a valid field",
                          STR_ARG(str_slice(name, 0, 64)));
     }
-    if (++explained->headers > HEADERS_MAX) {
+    if (++explained->headers > HEADERS_MAX)
         return error_set(error, "headers: at most %d", HEADERS_MAX);
-    }
     explained->has_host = explained->has_host || str_eq_nocase(name, STR("Host"));
     buf_append_str(&explained->head, name);
     buf_append_str(&explained->head, STR(": "));
@@ -69,13 +67,11 @@ static void add_request_line(struct fields *fields, struct buf *head)
     struct str method = STR("GET"), path = STR("/");
     fields_require(fields, "method");
     fields_require(fields, "path");
-    if (fields_text(fields, "method", METHOD_MAX_BYTES, &method) && !is_word(method)) {
+    if (fields_text(fields, "method", METHOD_MAX_BYTES, &method) && !is_word(method))
         fields_fault(fields, "bad_value", "method: expected a word such as GET");
-    }
     if (fields_text(fields, "path", PATH_MAX_BYTES, &path) &&
-        (!is_word(path) || path.data[0] != '/')) {
+        (!is_word(path) || path.data[0] != '/'))
         fields_fault(fields, "bad_value", "path: expected a path such as /api/products?page=2");
-    }
     buf_append_str(head, method);
     buf_append_char(head, ' ');
     buf_append_str(head, path);
@@ -87,13 +83,12 @@ static void add_host(struct fields *fields, struct explained *explained)
     struct str host = STR("localhost");
     bool is_given = fields_text(fields, "host", HOST_MAX_BYTES, &host);
     struct error error;
-    if (is_given && explained->has_host) {
+    if (is_given && explained->has_host)
         fields_fault(fields, "bad_value", "host: is also among the headers");
-    } else if (is_given && !is_word(host)) {
+    else if (is_given && !is_word(host))
         fields_fault(fields, "bad_value", "host: expected a name such as app.example.org");
-    } else if (!explained->has_host && !add_header(explained, STR("Host"), host, &error)) {
+    else if (!explained->has_host && !add_header(explained, STR("Host"), host, &error))
         fields_fault(fields, "bad_value", "%s", error.text);
-    }
 }
 
 static void describe(struct fields *fields, struct explained *explained)
@@ -104,9 +99,8 @@ static void describe(struct fields *fields, struct explained *explained)
     add_host(fields, explained);
     buf_append_str(&explained->head, STR("\r\n"));
     if (fields_text(fields, "address", ADDRESS_MAX_BYTES, &address) &&
-        !addr_parse_ip(address, 0, &explained->client)) {
+        !addr_parse_ip(address, 0, &explained->client))
         fields_fault(fields, "bad_value", "address: expected one such as 203.0.113.7");
-    }
 }
 
 /* The decision as JSON */
@@ -116,14 +110,12 @@ static void write_candidates(const struct snapshot_backend *backend, uint64_t no
                              struct json *json)
 {
     bool has_usable = false;
-    for (unsigned i = 0; i < backend->count; i++) {
+    for (unsigned i = 0; i < backend->count; i++)
         has_usable = has_usable || server_is_usable(backend->servers[i].server, now_ms);
-    }
     for (unsigned i = 0; i < backend->count; i++) {
         const struct server *server = backend->servers[i].server;
-        if (has_usable ? server_is_usable(server, now_ms) : server_health(server) != HEALTH_DOWN) {
+        if (has_usable ? server_is_usable(server, now_ms) : server_health(server) != HEALTH_DOWN)
             json_text(json, NULL, server->url);
-        }
     }
 }
 
@@ -135,9 +127,8 @@ static unsigned draw_share(const struct policy *policy, unsigned weight)
 {
     bool old_drains = policy->admin[SIDE_OLD] == ADMIN_DRAIN;
     bool new_drains = policy->admin[SIDE_NEW] == ADMIN_DRAIN;
-    if (new_drains && !old_drains && weight < WEIGHT_MAX) {
+    if (new_drains && !old_drains && weight < WEIGHT_MAX)
         return 0;
-    }
     return old_drains && !new_drains && weight > 0 ? WEIGHT_MAX : weight;
 }
 
@@ -192,25 +183,21 @@ static void write_decision(const struct snapshot *snapshot, struct decision *dec
     bool usable[SIDES];
     bool is_draw = decision->needs_draw;
     snapshot_usable(snapshot, now_ms, usable);
-    for (int side = 0; side < SIDES; side++) {
+    for (int side = 0; side < SIDES; side++)
         usable[side] = usable[side] && policy->admin[side] != ADMIN_MAINT;
-    }
     json_str(json, "route", decision_route_name(policy, decision));
-    if (is_draw) {
+    if (is_draw)
         write_draw(snapshot, usable, decision, json);
-    } else {
+    else
         write_settled(policy, usable, decision, json);
-    }
     json_object_begin(json, "usable");
     json_bool(json, "old", usable[SIDE_OLD]);
     json_bool(json, "new", usable[SIDE_NEW]);
     json_object_end(json);
     json_array_begin(json, "server_candidates");
-    for (int side = 0; side < SIDES; side++) {
-        if (usable[side] && (is_draw || decision->side == (enum side)side)) {
+    for (int side = 0; side < SIDES; side++)
+        if (usable[side] && (is_draw || decision->side == (enum side)side))
             write_candidates(&snapshot->backends[side], now_ms, json);
-        }
-    }
     json_array_end(json);
 }
 
@@ -248,11 +235,10 @@ void explain_answer(struct controller *controller, const struct admin_request *r
     explained.client.any.sa_family = AF_UNSPEC;
     fields_init(&fields, request->body, names, ARRAY_LEN(names));
     describe(&fields, &explained);
-    if (fields.code != NULL) {
+    if (fields.code != NULL)
         api_refuse_fields(answer, &fields);
-    } else {
+    else
         decide_described(controller, &explained, answer);
-    }
     fields_deinit(&fields);
     buf_deinit(&explained.head);
 }

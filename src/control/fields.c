@@ -18,9 +18,8 @@
 
 void fields_fault(struct fields *fields, const char *code, const char *format, ...)
 {
-    if (fields->code != NULL) {
+    if (fields->code != NULL)
         return;
-    }
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(fields->error.text, sizeof(fields->error.text), format, arguments);
@@ -30,11 +29,9 @@ void fields_fault(struct fields *fields, const char *code, const char *format, .
 
 static bool is_known(const char *key, const char *const *names, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++) {
-        if (strcmp(key, names[i]) == 0) {
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(key, names[i]) == 0)
             return true;
-        }
-    }
     return false;
 }
 
@@ -95,17 +92,15 @@ static json_t *member(const struct fields *fields, const char *name)
 
 void fields_require(struct fields *fields, const char *name)
 {
-    if (fields->code == NULL && json_object_get(fields->root, name) == NULL) {
+    if (fields->code == NULL && json_object_get(fields->root, name) == NULL)
         fields_fault(fields, "missing_field", "the field \"%s\" is needed", name);
-    }
 }
 
 bool fields_weight(struct fields *fields, const char *name, unsigned *weight)
 {
     const json_t *value = member(fields, name);
-    if (value == NULL) {
+    if (value == NULL)
         return false;
-    }
     if (!json_is_number(value)) {
         fields_fault(fields, "bad_value", "%s: expected a number such as 30 or 0.25", name);
         return false;
@@ -129,9 +124,8 @@ static bool has_control_byte(struct str text)
 {
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.data[i];
-        if (c < 0x20 || c == 0x7f) {
+        if (c < 0x20 || c == 0x7f)
             return true;
-        }
     }
     return false;
 }
@@ -139,9 +133,8 @@ static bool has_control_byte(struct str text)
 bool fields_text(struct fields *fields, const char *name, size_t max_bytes, struct str *text)
 {
     const json_t *value = member(fields, name);
-    if (value == NULL) {
+    if (value == NULL)
         return false;
-    }
     if (!json_is_string(value)) {
         fields_fault(fields, "bad_value", "%s: expected a text", name);
         return false;
@@ -163,9 +156,8 @@ bool fields_text(struct fields *fields, const char *name, size_t max_bytes, stru
 bool fields_bool(struct fields *fields, const char *name, bool *value)
 {
     const json_t *found = member(fields, name);
-    if (found == NULL) {
+    if (found == NULL)
         return false;
-    }
     if (!json_is_boolean(found)) {
         fields_fault(fields, "bad_value", "%s: expected true or false", name);
         return false;
@@ -198,9 +190,8 @@ static bool give_values(struct fields *fields, const char *key, const json_t *va
 bool fields_pairs(struct fields *fields, const char *name, fields_pair_cb each, void *data)
 {
     json_t *object = member(fields, name);
-    if (object == NULL) {
+    if (object == NULL)
         return false;
-    }
     if (!json_is_object(object)) {
         fields_fault(fields, "bad_value", "%s: expected an object of names and values", name);
         return false;
@@ -209,9 +200,8 @@ bool fields_pairs(struct fields *fields, const char *name, fields_pair_cb each, 
     json_t *value;
     json_object_foreach(object, key, value)
     {
-        if (!give_values(fields, key, value, each, data)) {
+        if (!give_values(fields, key, value, each, data))
             return false;
-        }
     }
     return true;
 }

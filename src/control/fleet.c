@@ -51,11 +51,9 @@ static bool carry_over(struct controller_backend *backend, struct str url,
 
 static void drop_servers(struct controller_backend *backend)
 {
-    for (unsigned i = 0; i < backend->count; i++) {
-        if (backend->servers[i].server != NULL) {
+    for (unsigned i = 0; i < backend->count; i++)
+        if (backend->servers[i].server != NULL)
             server_unref(backend->servers[i].server);
-        }
-    }
     backend->count = 0;
 }
 
@@ -66,11 +64,9 @@ static void adopt_side(struct controller_backend *backend, enum side side,
 
     CHECK(config->server_count <= SERVERS_MAX);
     next->count = config->server_count;
-    for (unsigned i = 0; i < next->count; i++) {
-        if (!carry_over(backend, config->servers[i].url, &next->servers[i])) {
+    for (unsigned i = 0; i < next->count; i++)
+        if (!carry_over(backend, config->servers[i].url, &next->servers[i]))
             next->servers[i] = make_server(side, &config->servers[i]);
-        }
-    }
     drop_servers(backend);
     *backend = *next;
     mem_free(next);
@@ -86,9 +82,8 @@ void fleet_adopt(struct controller *controller)
 
 void fleet_release(struct controller *controller)
 {
-    for (int side = 0; side < SIDES; side++) {
+    for (int side = 0; side < SIDES; side++)
         drop_servers(&controller->backends[side]);
-    }
 }
 
 void fleet_write(const struct controller *controller, struct snapshot *snapshot)
@@ -112,11 +107,9 @@ static bool some_server_is(const struct controller *controller, enum side side,
 {
     const struct controller_backend *backend = &controller->backends[side];
 
-    for (unsigned i = 0; i < backend->count; i++) {
-        if (backend->servers[i].health.state == state) {
+    for (unsigned i = 0; i < backend->count; i++)
+        if (backend->servers[i].health.state == state)
             return true;
-        }
-    }
     return false;
 }
 
@@ -131,12 +124,10 @@ bool controller_rollback_ready(const struct controller *controller)
     const struct controller_backend *old = &controller->backends[SIDE_OLD];
     uint64_t now_ms = clock_mono_ms();
 
-    for (unsigned i = 0; i < old->count; i++) {
+    for (unsigned i = 0; i < old->count; i++)
         if (old->servers[i].health.state == HEALTH_UP &&
-            !server_is_ejected(old->servers[i].server, now_ms)) {
+            !server_is_ejected(old->servers[i].server, now_ms))
             return controller->state.admin[SIDE_OLD] != ADMIN_MAINT;
-        }
-    }
     return false;
 }
 
@@ -169,9 +160,8 @@ static void tell_flip(struct controller *controller, const struct controller_ser
     if (server->health.state == HEALTH_DOWN && !some_server_is(controller, SIDE_OLD, HEALTH_UP) &&
         !some_server_is(controller, SIDE_NEW, HEALTH_UP) &&
         !some_server_is(controller, SIDE_OLD, HEALTH_UNKNOWN) &&
-        !some_server_is(controller, SIDE_NEW, HEALTH_UNKNOWN)) {
+        !some_server_is(controller, SIDE_NEW, HEALTH_UNKNOWN))
         log_message(LOG_ERROR, "both backends are down: every request is answered 503");
-    }
 }
 
 void controller_note_check(struct controller *controller, enum side side, unsigned index,
@@ -181,9 +171,8 @@ void controller_note_check(struct controller *controller, enum side side, unsign
     struct controller_server *server = &controller->backends[side].servers[index];
     enum health_state before = server->health.state;
 
-    if (!health_note(&server->health, &controller->config->backends[side].health, success)) {
+    if (!health_note(&server->health, &controller->config->backends[side].health, success))
         return;
-    }
     atomic_store_explicit(&server->server->shared.health, (int)server->health.state,
                           memory_order_relaxed);
     if (before == HEALTH_DOWN) {
@@ -199,11 +188,9 @@ void controller_note_check(struct controller *controller, enum side side, unsign
 
 bool fleet_has_addr(const struct addr *addrs, unsigned count, const struct addr *addr)
 {
-    for (unsigned i = 0; i < count; i++) {
-        if (addr_eq(&addrs[i], addr)) {
+    for (unsigned i = 0; i < count; i++)
+        if (addr_eq(&addrs[i], addr))
             return true;
-        }
-    }
     return false;
 }
 
@@ -213,9 +200,8 @@ static bool addrs_differ(const struct controller_server *server, const struct ad
 {
     bool differ = server->addr_count != count;
 
-    for (unsigned i = 0; i < count && !differ; i++) {
+    for (unsigned i = 0; i < count && !differ; i++)
         differ = !fleet_has_addr(server->addrs, server->addr_count, &addrs[i]);
-    }
     return differ;
 }
 
@@ -241,11 +227,10 @@ static void tell_addrs(struct controller *controller, const struct controller_se
     fill_event(&event, "addresses", server->server->url, detail);
     snprintf(event.from, sizeof(event.from), "%u", count_before);
     snprintf(event.to, sizeof(event.to), "%u", server->addr_count);
-    if (str_is_empty(str_of(detail))) {
+    if (str_is_empty(str_of(detail)))
         list_addrs(server->addrs, server->addr_count, event.reason, sizeof(event.reason));
-    } else {
+    else
         snprintf(event.result, sizeof(event.result), "unresolved");
-    }
     events_add(&controller->events, event);
 }
 
@@ -261,15 +246,13 @@ void controller_note_addrs(struct controller *controller, enum side side, unsign
         tell_addrs(controller, server, count_before, detail);
         return;
     }
-    if (!addrs_differ(server, addrs, count)) {
+    if (!addrs_differ(server, addrs, count))
         return;
-    }
     memcpy(server->addrs, addrs, count * sizeof(*addrs));
     server->addr_count = count;
     controller_publish(controller);
     tell_addrs(controller, server, count_before, "");
     prober_sync(controller->prober); /* a check may have waited for the first address */
-    if (controller->generation - controller->store.sequence >= DRAFT_GENERATION_GAP / 2) {
+    if (controller->generation - controller->store.sequence >= DRAFT_GENERATION_GAP / 2)
         state_save(controller, &error); /* so that the gap at the next start suffices */
-    }
 }

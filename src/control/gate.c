@@ -31,22 +31,19 @@ const char *gate_text(enum gate_verdict verdict)
 static unsigned count_fields(const struct message *message, enum field_id id)
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < message->count; i++) {
+    for (unsigned i = 0; i < message->count; i++)
         count += message->fields[i].id == id ? 1 : 0;
-    }
     return count;
 }
 
 static enum gate_verdict check_token(struct str token, const struct message *message)
 {
     const struct field *field = message_find(message, FIELD_AUTHORIZATION);
-    if (field == NULL) {
+    if (field == NULL)
         return GATE_NO_TOKEN;
-    }
     if (count_fields(message, FIELD_AUTHORIZATION) != 1 ||
-        !str_starts_with_nocase(field->value, STR("bearer "))) {
+        !str_starts_with_nocase(field->value, STR("bearer ")))
         return GATE_WRONG_TOKEN;
-    }
     struct str given = str_trim(str_slice(field->value, STR("bearer ").len, field->value.len));
     return str_eq_secret(given, token) ? GATE_OPEN : GATE_WRONG_TOKEN;
 }
@@ -64,20 +61,17 @@ static bool host_is_ours(struct str authority, const struct addr *bound)
 {
     struct str host = host_of(authority);
     struct addr literal;
-    if (str_eq_nocase(host, STR("localhost")) || str_is_empty(host)) {
+    if (str_eq_nocase(host, STR("localhost")) || str_is_empty(host))
         return true;
-    }
-    if (!addr_parse_ip(host, addr_port(bound), &literal)) {
+    if (!addr_parse_ip(host, addr_port(bound), &literal))
         return false;
-    }
     return addr_is_loopback(&literal) || addr_eq(&literal, bound);
 }
 
 static bool origin_is_ours(struct str origin, struct str authority)
 {
-    if (!str_starts_with_nocase(origin, STR("http://"))) {
+    if (!str_starts_with_nocase(origin, STR("http://")))
         return false;
-    }
     struct str host = str_slice(origin, STR("http://").len, origin.len);
     return !str_is_empty(host) && str_eq_nocase(host, authority);
 }
@@ -85,9 +79,8 @@ static bool origin_is_ours(struct str origin, struct str authority)
 static bool is_json(const struct message *message)
 {
     const struct field *field = message_find_name(message, STR("Content-Type"));
-    if (field == NULL) {
+    if (field == NULL)
         return false;
-    }
     struct str rest = field->value;
     struct str type;
     return str_next_part(&rest, ';', &type) && str_eq_nocase(type, STR("application/json"));
@@ -96,24 +89,20 @@ static bool is_json(const struct message *message)
 enum gate_verdict gate_check(const struct config_admin *admin, const struct addr *bound,
                              const struct message *message)
 {
-    if (!api_needs_token(message->path)) {
+    if (!api_needs_token(message->path))
         return GATE_OPEN;
-    }
     if (!str_is_empty(admin->token)) {
         enum gate_verdict verdict = check_token(admin->token, message);
-        if (verdict != GATE_OPEN) {
+        if (verdict != GATE_OPEN)
             return verdict;
-        }
     } else if (!host_is_ours(message->authority, bound)) {
         return GATE_HOST;
     }
     const struct field *origin = message_find_name(message, STR("Origin"));
-    if (origin == NULL) {
+    if (origin == NULL)
         return GATE_OPEN;
-    }
-    if (!origin_is_ours(origin->value, message->authority)) {
+    if (!origin_is_ours(origin->value, message->authority))
         return GATE_ORIGIN;
-    }
     bool has_body = message->body != BODY_NONE;
     return has_body && !is_json(message) ? GATE_FORM : GATE_OPEN;
 }

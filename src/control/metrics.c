@@ -77,12 +77,10 @@ static uint64_t count_open_fds(void)
 {
     DIR *folder = opendir("/proc/self/fd");
     uint64_t count = 0;
-    if (folder == NULL) {
+    if (folder == NULL)
         return 0;
-    }
-    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder))
         count += entry->d_name[0] != '.' ? 1 : 0;
-    }
     closedir(folder);
     return count - 1; /* the folder itself was open */
 }
@@ -91,9 +89,8 @@ static uint64_t resident_bytes(void)
 {
     unsigned long total = 0, resident = 0;
     FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL) {
+    if (file == NULL)
         return 0;
-    }
     int found = fscanf(file, "%lu %lu", &total, &resident);
     fclose(file);
     return found == 2 ? (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;

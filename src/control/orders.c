@@ -47,9 +47,8 @@ static enum control_result order_end(struct order *order, enum control_result re
 {
     struct event *event = &order->event;
 
-    if (order->request->dry_run) {
+    if (order->request->dry_run)
         return result;
-    }
     snprintf(event->result, sizeof(event->result), "%s", control_result_code(result));
     if (result == CONTROL_OK) {
         snprintf(event->reason, sizeof(event->reason), "%.*s", STR_ARG(order->request->reason));
@@ -65,9 +64,8 @@ static enum control_result check_generation(const struct order *order)
 {
     const struct control_request *request = order->request;
 
-    if (!request->has_if_match || request->if_match == order->controller->generation) {
+    if (!request->has_if_match || request->if_match == order->controller->generation)
         return CONTROL_OK;
-    }
     error_set(order->error,
               "If-Match names generation %" PRIu64 ", and it is generation %" PRIu64 " now",
               request->if_match, order->controller->generation);
@@ -76,9 +74,8 @@ static enum control_result check_generation(const struct order *order)
 
 static enum control_result check_weight(const struct order *order, unsigned weight)
 {
-    if (weight <= WEIGHT_MAX) {
+    if (weight <= WEIGHT_MAX)
         return CONTROL_OK;
-    }
     error_set(order->error, "a weight is a percentage from 0 to 100");
     return CONTROL_WEIGHT_OUT_OF_RANGE;
 }
@@ -127,11 +124,10 @@ static enum control_result change_route(struct order *order, struct str route, u
     struct draft draft;
 
     draft_begin(&draft, order->controller);
-    if (str_is_empty(route)) {
+    if (str_is_empty(route))
         draft.state.weight = to;
-    } else {
+    else
         draft_set_route(&draft, route, to);
-    }
     draft_sign(&draft, order->request, "weight", route, from, to);
     return save_and_apply(order, &draft);
 }
@@ -152,12 +148,10 @@ enum control_result controller_set_weight(struct controller *controller,
         set_weights(&order, now, weight);
         result = check_weight(&order, weight);
     }
-    if (result == CONTROL_OK) {
+    if (result == CONTROL_OK)
         result = check_generation(&order);
-    }
-    if (result == CONTROL_OK && !request->dry_run && (weight != now || !controller->durable)) {
+    if (result == CONTROL_OK && !request->dry_run && (weight != now || !controller->durable))
         result = change_route(&order, is_main ? STR("") : route, now, weight);
-    }
     return order_end(&order, result);
 }
 
@@ -167,9 +161,8 @@ static bool has_other_weight(const struct state *state, unsigned weight)
 {
     bool other = state->weight != weight;
 
-    for (unsigned i = 0; i < state->route_count; i++) {
+    for (unsigned i = 0; i < state->route_count; i++)
         other = other || state->routes[i].weight != weight;
-    }
     return other;
 }
 
@@ -183,18 +176,16 @@ static bool apply_rollback(struct order *order, unsigned to)
     draft_begin(&draft, controller);
     draft_sign(&draft, order->request, "rollback", STR(""), draft.state.weight, to);
     draft.state.weight = to;
-    for (unsigned i = 0; i < draft.state.route_count; i++) {
+    for (unsigned i = 0; i < draft.state.route_count; i++)
         draft.state.routes[i].weight = to;
-    }
     draft_apply(&draft, controller);
     return state_save(controller, &save_error);
 }
 
 static enum control_result check_old(const struct order *order, bool force)
 {
-    if (force || fleet_old_is_usable(order->controller)) {
+    if (force || fleet_old_is_usable(order->controller))
         return CONTROL_OK;
-    }
     error_set(order->error,
               "old cannot take the users back now (%s): \"force\": true does it anyway",
               order->controller->state.admin[SIDE_OLD] == ADMIN_MAINT ? "it is in maint"
@@ -213,17 +204,14 @@ enum control_result controller_rollback(struct controller *controller,
     set_subject(&order, STR("all weights"));
     set_weights(&order, controller->state.weight, to);
     result = check_weight(&order, to);
-    if (result == CONTROL_OK) {
+    if (result == CONTROL_OK)
         result = check_generation(&order);
-    }
-    if (result == CONTROL_OK) {
+    if (result == CONTROL_OK)
         result = check_old(&order, force);
-    }
     *durable = controller->durable;
     if (result == CONTROL_OK && !request->dry_run &&
-        (has_other_weight(&controller->state, to) || !controller->durable)) {
+        (has_other_weight(&controller->state, to) || !controller->durable))
         *durable = apply_rollback(&order, to);
-    }
     return order_end(&order, result);
 }
 
@@ -238,9 +226,8 @@ static enum control_result change_admin(struct order *order, enum side side, enu
     draft.state.admin[side] = state;
     result = save_and_apply(order, &draft);
     if (result == CONTROL_OK && state == ADMIN_MAINT &&
-        order->controller->state.admin[side_other(side)] == ADMIN_MAINT) {
+        order->controller->state.admin[side_other(side)] == ADMIN_MAINT)
         log_message(LOG_WARN, "both backends are in maint: every request is answered 503");
-    }
     return result;
 }
 
@@ -257,9 +244,8 @@ enum control_result controller_set_admin(struct controller *controller,
     snprintf(order.event.from, sizeof(order.event.from), "%s", admin_state_name(now));
     snprintf(order.event.to, sizeof(order.event.to), "%s", admin_state_name(state));
     result = check_generation(&order);
-    if (result == CONTROL_OK && !request->dry_run && (state != now || !controller->durable)) {
+    if (result == CONTROL_OK && !request->dry_run && (state != now || !controller->durable))
         result = change_admin(&order, side, state);
-    }
     return order_end(&order, result);
 }
 
@@ -299,9 +285,8 @@ static void adopt_config(struct controller *controller, struct config *next)
     draft_apply(&draft, controller);
     prober_sync(controller->prober);
     resolver_sync(controller->resolver);
-    if (controller->state.route_count != routes_known) {
+    if (controller->state.route_count != routes_known)
         state_save(controller, &error); /* new routes; when it fails it is tried again */
-    }
 }
 
 enum control_result controller_reload(struct controller *controller,
@@ -315,17 +300,14 @@ enum control_result controller_reload(struct controller *controller,
     order_init(&order, controller, request, "reload", error);
     set_subject(&order, str_of(controller->config_path));
     result = check_generation(&order);
-    if (result != CONTROL_OK) {
+    if (result != CONTROL_OK)
         return order_end(&order, result);
-    }
     next = load_config(&order, problems);
-    if (next == NULL) {
+    if (next == NULL)
         return order_end(&order, CONTROL_CONFIG_INVALID);
-    }
-    if (request->dry_run) {
+    if (request->dry_run)
         config_unref(next);
-    } else {
+    else
         adopt_config(controller, next);
-    }
     return order_end(&order, CONTROL_OK);
 }

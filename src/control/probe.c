@@ -107,9 +107,8 @@ static void wait_for_next(struct probe *probe)
     uint64_t now_ms = clock_mono_ms();
     uint64_t next_ms = probe->started_ms + jittered(probe, interval_ms);
 
-    if (probe->verdict == VERDICT_VOID) {
+    if (probe->verdict == VERDICT_VOID)
         next_ms = now_ms + (interval_ms < AGAIN_MS ? interval_ms : AGAIN_MS);
-    }
     probe->state = PROBE_WAIT;
     arm(probe, next_ms > now_ms ? next_ms - now_ms : 0);
 }
@@ -129,9 +128,8 @@ static void report(struct probe *probe)
 
 static void free_when_closed(struct probe *probe)
 {
-    if (--probe->open_handles > 0) {
+    if (--probe->open_handles > 0)
         return;
-    }
     server_unref(probe->server);
     buf_deinit(&probe->request);
     buf_deinit(&probe->answer);
@@ -152,11 +150,10 @@ static void on_tcp_closed(uv_handle_t *handle)
         return;
     }
     probe->open_handles--;
-    if (probe->state == PROBE_NEXT) {
+    if (probe->state == PROBE_NEXT)
         open_connection(probe);
-    } else {
+    else
         report(probe);
-    }
 }
 
 /* `next` is NEXT or DONE. */
@@ -165,9 +162,8 @@ static void close_connection(struct probe *probe, enum probe_state next)
     bool is_open = probe->state == PROBE_CONNECT || probe->state == PROBE_ANSWER;
 
     probe->state = next;
-    if (is_open) {
+    if (is_open)
         uv_close((uv_handle_t *)&probe->tcp, on_tcp_closed);
-    }
 }
 
 static void end_check(struct probe *probe, enum verdict verdict, const char *detail)
@@ -226,9 +222,8 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
     struct probe *probe = stream->data;
 
     (void)buffer;
-    if (probe->state != PROBE_ANSWER || got == 0) {
+    if (probe->state != PROBE_ANSWER || got == 0)
         return;
-    }
     if (got < 0) {
         end_check(probe, VERDICT_FAILURE,
                   got == UV_EOF ? "connection closed without an answer" : uv_strerror((int)got));
@@ -261,12 +256,10 @@ static void send_request(struct probe *probe)
     arm(probe, time_left(probe));
     /* A write that fails is told by the read, which may also have an answer all the same. */
     status = uv_write(&probe->write, (uv_stream_t *)&probe->tcp, &buffer, 1, NULL);
-    if (status == 0) {
+    if (status == 0)
         status = uv_read_start((uv_stream_t *)&probe->tcp, on_alloc, on_read);
-    }
-    if (status < 0) {
+    if (status < 0)
         end_check(probe, VERDICT_FAILURE, uv_strerror(status));
-    }
 }
 
 /* Connecting */
@@ -291,14 +284,12 @@ static void on_connect(uv_connect_t *connect, int status)
 {
     struct probe *probe = connect->handle->data;
 
-    if (probe->state != PROBE_CONNECT) {
+    if (probe->state != PROBE_CONNECT)
         return; /* cancelled by uv_close */
-    }
-    if (status < 0) {
+    if (status < 0)
         connect_failed(probe, uv_strerror(status));
-    } else {
+    else
         send_request(probe);
-    }
 }
 
 /* One dead address must not use up the time that a living one behind it needs. */
@@ -309,9 +300,8 @@ static uint64_t connect_share(const struct probe *probe)
     uint64_t left = time_left(probe);
     uint64_t share = left / tries_left;
 
-    if (share < CONNECT_SHARE_MIN_MS) {
+    if (share < CONNECT_SHARE_MIN_MS)
         share = left < CONNECT_SHARE_MIN_MS ? left : CONNECT_SHARE_MIN_MS;
-    }
     return share;
 }
 
@@ -329,9 +319,8 @@ static void open_connection(struct probe *probe)
     buf_clear(&probe->answer);
     arm(probe, connect_share(probe));
     status = uv_tcp_connect(&probe->connect, &probe->tcp, &addr->any, on_connect);
-    if (status < 0) {
+    if (status < 0)
         connect_failed(probe, uv_strerror(status));
-    }
 }
 
 static void begin_check(struct probe *probe)
@@ -355,18 +344,16 @@ static void time_is_up(struct probe *probe)
     bool is_late = clock_mono_ms() > probe->due_ms + LATE_MS;
     char detail[64];
 
-    if (timeout_ms % 1000 == 0) {
+    if (timeout_ms % 1000 == 0)
         snprintf(detail, sizeof(detail), "timeout after %us", (unsigned)(timeout_ms / 1000));
-    } else {
+    else
         snprintf(detail, sizeof(detail), "timeout after %ums", (unsigned)timeout_ms);
-    }
-    if (is_late) {
+    if (is_late)
         end_check(probe, VERDICT_VOID, "");
-    } else if (probe->state == PROBE_CONNECT) {
+    else if (probe->state == PROBE_CONNECT)
         connect_failed(probe, detail);
-    } else {
+    else
         end_check(probe, VERDICT_FAILURE, detail);
-    }
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -404,9 +391,8 @@ struct probe *probe_new(struct controller *controller, enum side side, unsigned 
 
 void probe_start(struct probe *probe)
 {
-    if (probe->state == PROBE_IDLE) {
+    if (probe->state == PROBE_IDLE)
         begin_check(probe);
-    }
 }
 
 struct probe *probe_of_node(struct list *node)
@@ -424,9 +410,8 @@ void probe_update(struct probe *probe, unsigned index)
     uint64_t interval_ms = backend_of(probe)->health.interval_ms;
 
     probe->index = index;
-    if (probe->state == PROBE_RESOLVE && server_of(probe)->addr_count > 0) {
+    if (probe->state == PROBE_RESOLVE && server_of(probe)->addr_count > 0)
         open_connection(probe);
-    } else if (probe->state == PROBE_WAIT && uv_timer_get_due_in(&probe->timer) > interval_ms) {
+    else if (probe->state == PROBE_WAIT && uv_timer_get_due_in(&probe->timer) > interval_ms)
         arm(probe, interval_ms);
-    }
 }

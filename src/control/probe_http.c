@@ -54,9 +54,8 @@ enum parse_result probe_answer_read(struct buf *answer, size_t *searched, unsign
 
     while ((len = parser_find_head(buf_str(answer), searched)) > 0) {
         *status = parse_status(str_slice(buf_str(answer), 0, len), detail);
-        if (!is_interim(*status)) {
+        if (!is_interim(*status))
             return *status == 0 ? PARSE_BAD : PARSE_DONE;
-        }
         buf_consume(answer, len);
         *searched = 0;
     }

@@ -23,11 +23,9 @@ struct prober *prober_new(struct controller *controller)
 
 static struct probe *find_probe(struct prober *prober, const struct server *server)
 {
-    LIST_FOREACH (&prober->probes, node) {
-        if (probe_server(probe_of_node(node)) == server) {
+    LIST_FOREACH (&prober->probes, node)
+        if (probe_server(probe_of_node(node)) == server)
             return probe_of_node(node);
-        }
-    }
     return NULL;
 }
 
@@ -36,11 +34,9 @@ static int index_of(const struct controller *controller, const struct server *se
 {
     const struct controller_backend *backend = &controller->backends[server->side];
 
-    for (unsigned i = 0; i < backend->count; i++) {
-        if (backend->servers[i].server == server) {
+    for (unsigned i = 0; i < backend->count; i++)
+        if (backend->servers[i].server == server)
             return (int)i;
-        }
-    }
     return -1;
 }
 
@@ -48,27 +44,23 @@ static void start_missing(struct prober *prober, enum side side)
 {
     const struct controller_backend *backend = &prober->controller->backends[side];
 
-    for (unsigned i = 0; i < backend->count; i++) {
-        if (find_probe(prober, backend->servers[i].server) == NULL) {
+    for (unsigned i = 0; i < backend->count; i++)
+        if (find_probe(prober, backend->servers[i].server) == NULL)
             probe_start(probe_new(prober->controller, side, i, &prober->probes));
-        }
-    }
 }
 
 void prober_sync(struct prober *prober)
 {
-    if (!prober->is_started) {
+    if (!prober->is_started)
         return;
-    }
     LIST_FOREACH (&prober->probes, node) {
         struct probe *probe = probe_of_node(node);
         int index = index_of(prober->controller, probe_server(probe));
 
-        if (index < 0) {
+        if (index < 0)
             probe_close(probe);
-        } else {
+        else
             probe_update(probe, (unsigned)index);
-        }
     }
     start_missing(prober, SIDE_OLD);
     start_missing(prober, SIDE_NEW);
@@ -83,9 +75,8 @@ void prober_start(struct prober *prober)
 void prober_stop(struct prober *prober)
 {
     prober->is_started = false;
-    LIST_FOREACH (&prober->probes, node) {
+    LIST_FOREACH (&prober->probes, node)
         probe_close(probe_of_node(node));
-    }
 }
 
 void prober_free(struct prober *prober)

@@ -8,21 +8,18 @@ uint64_t rates_requests(const struct counters *sum, enum side side)
     uint64_t total = 0;
     const counter *first = (const counter *)sum->requests[side];
     size_t count = sizeof(sum->requests[side]) / sizeof(*first);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         total += counter_read(&first[i]);
-    }
     return total;
 }
 
 void rates_sample(struct rates *rates, const struct counters *sum)
 {
-    for (int side = 0; side < SIDES; side++) {
+    for (int side = 0; side < SIDES; side++)
         rates->ring[rates->next][side] = rates_requests(sum, (enum side)side);
-    }
     rates->next = (rates->next + 1) % RATES_SECONDS;
-    if (rates->count < RATES_SECONDS) {
+    if (rates->count < RATES_SECONDS)
         rates->count++;
-    }
 }
 
 uint64_t rates_last_minute(const struct rates *rates, const struct counters *sum, enum side side)

@@ -31,11 +31,9 @@ bool admin_state_parse(struct str text, enum admin_state *state)
 
 unsigned state_route_weight(const struct state *state, struct str name, unsigned otherwise)
 {
-    for (unsigned i = 0; i < state->route_count; i++) {
-        if (str_eq(state->routes[i].name, name)) {
+    for (unsigned i = 0; i < state->route_count; i++)
+        if (str_eq(state->routes[i].name, name))
             return state->routes[i].weight;
-        }
-    }
     return otherwise;
 }
 
@@ -43,13 +41,12 @@ const char *weight_format(unsigned weight, char text[WEIGHT_TEXT_BYTES])
 {
     unsigned hundredths = weight % 100;
 
-    if (hundredths == 0) {
+    if (hundredths == 0)
         snprintf(text, WEIGHT_TEXT_BYTES, "%u", weight / 100);
-    } else if (hundredths % 10 == 0) {
+    else if (hundredths % 10 == 0)
         snprintf(text, WEIGHT_TEXT_BYTES, "%u.%u", weight / 100, hundredths / 10);
-    } else {
+    else
         snprintf(text, WEIGHT_TEXT_BYTES, "%u.%02u", weight / 100, hundredths);
-    }
     return text;
 }
 

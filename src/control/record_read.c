@@ -36,11 +36,10 @@ static bool decode_u64(const struct decoder *decoder, const json_t *object, cons
 static bool decode_weight(const struct decoder *decoder, const json_t *object, const char *name,
                           unsigned *weight)
 {
-    uint64_t value;
+    uint64_t value = 0;
 
-    if (!decode_u64(decoder, object, name, WEIGHT_MAX, &value)) {
+    if (!decode_u64(decoder, object, name, WEIGHT_MAX, &value))
         return false;
-    }
     *weight = (unsigned)value;
     return true;
 }
@@ -50,9 +49,8 @@ static bool decode_str(const struct decoder *decoder, const json_t *object, cons
 {
     const json_t *member = json_object_get(object, name);
 
-    if (!json_is_string(member)) {
+    if (!json_is_string(member))
         return error_set(decoder->error, "\"%s\" is missing or not a string", name);
-    }
     *value =
         arena_str(decoder->arena, str_from(json_string_value(member), json_string_length(member)));
     return true;
@@ -63,12 +61,10 @@ static bool decode_route(const struct decoder *decoder, const json_t *item, stru
     struct state_route route;
 
     if (!decode_str(decoder, item, "name", &route.name) ||
-        !decode_weight(decoder, item, "weight", &route.weight)) {
+        !decode_weight(decoder, item, "weight", &route.weight))
         return false;
-    }
-    if (str_is_empty(route.name) || state_route_weight(state, route.name, NO_WEIGHT) != NO_WEIGHT) {
+    if (str_is_empty(route.name) || state_route_weight(state, route.name, NO_WEIGHT) != NO_WEIGHT)
         return error_set(decoder->error, "\"routes\" has an empty name, or one name twice");
-    }
     state->routes[state->route_count++] = route;
     return true;
 }
@@ -82,11 +78,9 @@ static bool decode_routes(const struct decoder *decoder, const json_t *root, str
         return error_set(decoder->error, "\"routes\" is missing or not a list of at most %d",
                          ROUTES_MAX);
     }
-    for (size_t i = 0; i < count; i++) {
-        if (!decode_route(decoder, json_array_get(routes, i), state)) {
+    for (size_t i = 0; i < count; i++)
+        if (!decode_route(decoder, json_array_get(routes, i), state))
             return false;
-        }
-    }
     return true;
 }
 
@@ -98,9 +92,8 @@ static bool decode_admin(const struct decoder *decoder, const json_t *root, stru
         const char *name = side_name((enum side)side);
         struct str text;
 
-        if (!decode_str(decoder, admin, name, &text)) {
+        if (!decode_str(decoder, admin, name, &text))
             return false;
-        }
         if (!admin_state_parse(text, &state->admin[side])) {
             return error_set(decoder->error, "\"admin\": \"%s\" is not ready, drain or maint",
                              name);
@@ -123,11 +116,10 @@ static bool decode_last(const struct decoder *decoder, const json_t *root, struc
 
 static bool decode_root(const struct decoder *decoder, const json_t *root, struct state *state)
 {
-    uint64_t version;
+    uint64_t version = 0;
 
-    if (!decode_u64(decoder, root, "version", INT64_MAX, &version)) {
+    if (!decode_u64(decoder, root, "version", INT64_MAX, &version))
         return false;
-    }
     if (version > RECORD_VERSION || version == 0) {
         return error_set(decoder->error,
                          "it has version %" PRIu64 " and this cutover knows version %d%s", version,
@@ -146,19 +138,16 @@ static bool checked_line(struct str text, struct str *line, struct error *error)
     ptrdiff_t newline = str_find_char(text, '\n', 0);
     char checksum[RECORD_CHECKSUM_BYTES + 2];
 
-    if (text.len == 0) {
+    if (text.len == 0)
         return error_set(error, "it is empty");
-    }
-    if (newline < 0 || text.len != (size_t)newline + 1 + RECORD_CHECKSUM_BYTES + 1) {
+    if (newline < 0 || text.len != (size_t)newline + 1 + RECORD_CHECKSUM_BYTES + 1)
         return error_set(error, "it is cut short, or not a state file");
-    }
     *line = str_slice(text, 0, (size_t)newline);
     record_checksum(*line, checksum);
     checksum[RECORD_CHECKSUM_BYTES] = '\n';
     if (!str_eq(str_slice(text, line->len + 1, text.len),
-                str_from(checksum, RECORD_CHECKSUM_BYTES + 1))) {
+                str_from(checksum, RECORD_CHECKSUM_BYTES + 1)))
         return error_set(error, "its checksum is wrong");
-    }
     return true;
 }
 
@@ -170,16 +159,13 @@ bool record_decode(struct str text, struct state *state, struct arena *arena, st
     json_t *root;
     bool decoded;
 
-    if (text.len > RECORD_MAX_BYTES) {
+    if (text.len > RECORD_MAX_BYTES)
         return error_set(error, "it is larger than %d bytes", RECORD_MAX_BYTES);
-    }
-    if (!checked_line(text, &line, error)) {
+    if (!checked_line(text, &line, error))
         return false;
-    }
     root = json_loadb(line.data, line.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &json_error);
-    if (root == NULL) {
+    if (root == NULL)
         return error_set(error, "its first line is not JSON: %s", json_error.text);
-    }
     memset(state, 0, sizeof(*state));
     decoded = decode_root(&decoder, root, state);
     json_decref(root);

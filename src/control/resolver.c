@@ -54,14 +54,12 @@ static unsigned collect_addrs(const struct lookup *lookup, const struct addrinfo
     unsigned count = 0;
 
     for (; found != NULL && count < SERVER_ADDRS_MAX; found = found->ai_next) {
-        if (found->ai_family != AF_INET && found->ai_family != AF_INET6) {
+        if (found->ai_family != AF_INET && found->ai_family != AF_INET6)
             continue;
-        }
         struct addr addr = addr_from_sockaddr(found->ai_addr);
         addr_set_port(&addr, lookup->server->port);
-        if (!fleet_has_addr(addrs, count, &addr)) {
+        if (!fleet_has_addr(addrs, count, &addr))
             addrs[count++] = addr;
-        }
     }
     return count;
 }
@@ -70,9 +68,8 @@ static uint64_t retry_ms(unsigned failures)
 {
     uint64_t delay_ms = RETRY_MS;
 
-    for (unsigned i = 1; i < failures && delay_ms < EVERY_MS; i++) {
+    for (unsigned i = 1; i < failures && delay_ms < EVERY_MS; i++)
         delay_ms *= 2;
-    }
     return delay_ms < EVERY_MS ? delay_ms : EVERY_MS;
 }
 
@@ -86,9 +83,8 @@ static void note_failure(struct lookup *lookup, const char *detail)
 
 static void note_addrs(struct lookup *lookup, const struct addr *addrs, unsigned count)
 {
-    if (lookup->failures > 0) {
+    if (lookup->failures > 0)
         log_event(LOG_INFO, "the name resolves again", LOG_TEXT("server", lookup->server->url));
-    }
     lookup->failures = 0;
     controller_note_addrs(lookup->controller, lookup->server->side, lookup->index, addrs, count,
                           "");
@@ -101,11 +97,10 @@ static void take_answer(struct lookup *lookup, int status, const struct addrinfo
     struct addr addrs[SERVER_ADDRS_MAX];
     unsigned count = status == 0 ? collect_addrs(lookup, found, addrs) : 0;
 
-    if (count > 0) {
+    if (count > 0)
         note_addrs(lookup, addrs, count);
-    } else {
+    else
         note_failure(lookup, status < 0 ? uv_strerror(status) : "the answer holds no address");
-    }
     uv_timer_start(&lookup->timer, on_timer,
                    lookup->failures == 0 ? EVERY_MS : retry_ms(lookup->failures), 0);
 }
@@ -114,9 +109,8 @@ static void on_answer(uv_getaddrinfo_t *request, int status, struct addrinfo *fo
 {
     struct lookup *lookup = request->data;
 
-    if (!lookup->is_gone) {
+    if (!lookup->is_gone)
         take_answer(lookup, status, found);
-    }
     uv_freeaddrinfo(found);
     free_when_closed(lookup);
 }
@@ -129,11 +123,10 @@ static void ask(struct lookup *lookup)
     int status = uv_getaddrinfo(lookup->controller->loop, &lookup->request, on_answer,
                                 lookup->server->host, NULL, &hints);
 
-    if (status == 0) {
+    if (status == 0)
         lookup->open++;
-    } else {
+    else
         take_answer(lookup, status, NULL);
-    }
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -166,9 +159,8 @@ static void lookup_close(struct lookup *lookup)
 {
     list_remove(&lookup->node);
     lookup->is_gone = true;
-    if (lookup->open > 1) {
+    if (lookup->open > 1)
         uv_cancel((uv_req_t *)&lookup->request);
-    }
     uv_close((uv_handle_t *)&lookup->timer, on_timer_closed);
 }
 
@@ -201,11 +193,9 @@ static bool is_still_there(const struct controller *controller, const struct ser
 {
     const struct controller_backend *backend = &controller->backends[server->side];
 
-    for (unsigned i = 0; i < backend->count; i++) {
-        if (backend->servers[i].server == server) {
+    for (unsigned i = 0; i < backend->count; i++)
+        if (backend->servers[i].server == server)
             return true;
-        }
-    }
     return false;
 }
 
@@ -216,23 +206,20 @@ static void sync_side(struct resolver *resolver, enum side side)
     for (unsigned i = 0; i < backend->count; i++) {
         const struct server *server = backend->servers[i].server;
 
-        if (server->is_name && !move_lookup(resolver, server, i)) {
+        if (server->is_name && !move_lookup(resolver, server, i))
             lookup_start(resolver, side, i);
-        }
     }
 }
 
 void resolver_sync(struct resolver *resolver)
 {
-    if (!resolver->is_started) {
+    if (!resolver->is_started)
         return;
-    }
     LIST_FOREACH (&resolver->lookups, node) {
         struct lookup *lookup = CONTAINER_OF(node, struct lookup, node);
 
-        if (!is_still_there(resolver->controller, lookup->server)) {
+        if (!is_still_there(resolver->controller, lookup->server))
             lookup_close(lookup);
-        }
     }
     sync_side(resolver, SIDE_OLD);
     sync_side(resolver, SIDE_NEW);
@@ -247,9 +234,8 @@ void resolver_start(struct resolver *resolver)
 void resolver_stop(struct resolver *resolver)
 {
     resolver->is_started = false;
-    LIST_FOREACH (&resolver->lookups, node) {
+    LIST_FOREACH (&resolver->lookups, node)
         lookup_close(CONTAINER_OF(node, struct lookup, node));
-    }
 }
 
 void resolver_free(struct resolver *resolver)

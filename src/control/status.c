@@ -14,9 +14,8 @@ enum health_state status_backend_health(const struct controller *controller, enu
     unsigned down = 0;
     for (unsigned i = 0; i < backend->count; i++) {
         enum health_state health = server_health(backend->servers[i].server);
-        if (health == HEALTH_UP) {
+        if (health == HEALTH_UP)
             return HEALTH_UP;
-        }
         down += health == HEALTH_DOWN ? 1 : 0;
     }
     return down == backend->count ? HEALTH_DOWN : HEALTH_UNKNOWN;
@@ -66,9 +65,8 @@ static void write_backend(const struct controller *controller, const struct rate
     json_text(json, "admin", admin_state_name(controller->snapshot->policy.admin[side]));
     json_text(json, "health", health_name(status_backend_health(controller, side)));
     json_array_begin(json, "servers");
-    for (unsigned i = 0; i < backend->count; i++) {
+    for (unsigned i = 0; i < backend->count; i++)
         write_server(backend->servers[i].server, now_ms, json);
-    }
     json_array_end(json);
     json_object_begin(json, "share");
     json_u64(json, "requests_1m", rates_last_minute(rates, sum, side));
@@ -120,9 +118,8 @@ void status_write(const struct controller *controller, const struct rates *rates
     json_decimal(json, "weight", policy->weight, 2);
     write_routes(policy, json);
     json_object_begin(json, "backends");
-    for (int side = 0; side < SIDES; side++) {
+    for (int side = 0; side < SIDES; side++)
         write_backend(controller, rates, sum, (enum side)side, json);
-    }
     json_object_end(json);
     write_plan(json);
     json_bool(json, "rollback_ready", controller_rollback_ready(controller));

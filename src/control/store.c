@@ -93,18 +93,16 @@ bool store_open(struct store *store, const char *path, struct error *error)
         unlink(paths.prev_temp);
     }
     paths_deinit(&paths);
-    if (!locked) {
+    if (!locked)
         store_close(store);
-    }
     return locked;
 }
 
 /* FILE.lock stays: a lock file that comes and goes can be locked twice. */
 void store_close(struct store *store)
 {
-    if (store->lock_fd >= 0) {
+    if (store->lock_fd >= 0)
         close(store->lock_fd);
-    }
     mem_free(store->path);
     *store = (struct store){.lock_fd = -1};
 }
@@ -119,12 +117,10 @@ static bool read_bytes(int fd, struct buf *bytes, struct error *error)
     while (buf_len(bytes) <= RECORD_MAX_BYTES) {
         ssize_t got = read(fd, buf_reserve(bytes, 4096), 4096);
 
-        if (got == 0) {
+        if (got == 0)
             return true;
-        }
-        if (got < 0 && errno != EINTR) {
+        if (got < 0 && errno != EINTR)
             return error_set_errno(error, errno, "it cannot be read");
-        }
         buf_commit(bytes, got > 0 ? (size_t)got : 0);
     }
     return true;
@@ -145,9 +141,8 @@ static enum copy read_copy(const char *path, struct state *state, struct arena *
     }
     if (fd < 0 || fstat(fd, &status) < 0) {
         error_set_errno(error, errno, "it cannot be opened");
-        if (fd >= 0) {
+        if (fd >= 0)
             close(fd);
-        }
         return COPY_BAD;
     }
     if (!S_ISREG(status.st_mode)) {
@@ -210,9 +205,8 @@ static bool write_bytes(int fd, struct str bytes)
     while (bytes.len > 0) {
         ssize_t sent = write(fd, bytes.data, bytes.len);
 
-        if (sent < 0 && errno != EINTR) {
+        if (sent < 0 && errno != EINTR)
             return false;
-        }
         bytes = str_slice(bytes, sent > 0 ? (size_t)sent : 0, bytes.len);
     }
     return true;
@@ -225,9 +219,8 @@ static bool write_temp(const char *path, struct str bytes, struct error *error)
 
     unlink(path); /* of a write that could not even clean up */
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) {
+    if (fd < 0)
         return error_set_errno(error, errno, "cannot create %s", path);
-    }
     written = write_bytes(fd, bytes) && fsync(fd) == 0;
     failure = errno;
     if (close(fd) < 0 && written) {
@@ -251,13 +244,12 @@ static bool keep_previous(const struct paths *paths, struct error *error)
     int failure;
 
     unlink(paths->prev_temp);
-    if (link(paths->file, paths->prev_temp) == 0) {
+    if (link(paths->file, paths->prev_temp) == 0)
         kept = rename(paths->prev_temp, paths->prev) == 0;
-    } else if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK) {
+    else if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK)
         kept = rename(paths->file, paths->prev) == 0;
-    } else {
+    else
         kept = errno == ENOENT; /* somebody removed FILE: nothing to keep */
-    }
     failure = errno;
     /* A rename between two names of one file does nothing, and leaves both. */
     unlink(paths->prev_temp);
@@ -271,19 +263,16 @@ static bool replace_file(struct store *store, const struct paths *paths, int fol
 {
     bool keep = store->present_is_whole;
 
-    if (keep && !keep_previous(paths, error)) {
+    if (keep && !keep_previous(paths, error))
         return false;
-    }
     if (rename(paths->temp, paths->file) < 0) {
         error_set_errno(error, errno, "cannot rename %s to %s", paths->temp, paths->file);
-        if (keep) {
+        if (keep)
             rename(paths->prev, paths->file);
-        }
         return false;
     }
-    if (fsync(folder_fd) == 0) {
+    if (fsync(folder_fd) == 0)
         return true;
-    }
     error_set_errno(error, errno, "cannot sync the folder %s", paths->folder);
     if (!keep || rename(paths->prev, paths->file) < 0) {
         unlink(paths->file);
@@ -300,13 +289,11 @@ static bool write_files(struct store *store, const struct paths *paths, struct s
     /* First of all, so that nothing but the sync itself can fail once FILE is replaced. */
     int folder_fd = open(paths->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (folder_fd < 0) {
+    if (folder_fd < 0)
         return error_set_errno(error, errno, "cannot open the folder %s", paths->folder);
-    }
     written = write_temp(paths->temp, bytes, error) && replace_file(store, paths, folder_fd, error);
-    if (!written) {
+    if (!written)
         unlink(paths->temp);
-    }
     close(folder_fd);
     return written;
 }
@@ -317,17 +304,15 @@ bool store_write(struct store *store, struct state *state, struct error *error)
     struct buf bytes;
     bool written;
 
-    if (state->sequence <= store->sequence) {
+    if (state->sequence <= store->sequence)
         state->sequence = store->sequence + 1;
-    }
     buf_init(&bytes);
     record_encode(state, &bytes);
     paths_init(&paths, store);
-    if (buf_len(&bytes) > RECORD_MAX_BYTES) {
+    if (buf_len(&bytes) > RECORD_MAX_BYTES)
         written = error_set(error, "the state is larger than %d bytes", RECORD_MAX_BYTES);
-    } else {
+    else
         written = write_files(store, &paths, buf_str(&bytes), error);
-    }
     if (written) {
         store->sequence = state->sequence;
         store->present_is_whole = true;

@@ -7,9 +7,8 @@
 /* Cuts the part before the next ';' off `rest`, blanks and all; false when nothing is left. */
 static bool next_part(struct str *rest, struct str *part)
 {
-    if (rest->data == NULL) {
+    if (rest->data == NULL)
         return false;
-    }
     const char *semicolon =
         rest->len == 0 ? NULL : (const char *)memchr(rest->data, ';', rest->len);
     if (semicolon == NULL) {
@@ -27,9 +26,8 @@ static bool split_pair(struct str part, struct str *name, struct str *value)
 {
     ptrdiff_t equals = str_find_char(part, '=', 0);
 
-    if (equals < 0) {
+    if (equals < 0)
         return false;
-    }
     *name = str_trim(str_slice(part, 0, (size_t)equals));
     *value = str_trim(str_slice(part, (size_t)equals + 1, part.len));
     return true;
@@ -52,9 +50,8 @@ static struct str unquote(struct str value)
 bool cookie_find(const struct message *message, struct str name, struct str *value)
 {
     for (unsigned i = 0; i < message->count; i++) {
-        if (message->fields[i].id != FIELD_COOKIE) {
+        if (message->fields[i].id != FIELD_COOKIE)
             continue;
-        }
         struct str rest = message->fields[i].value;
         struct str part;
         while (next_part(&rest, &part)) {
@@ -78,12 +75,10 @@ bool cookie_strip(struct str field_value, struct str name, struct buf *out)
     while (next_part(&rest, &part)) {
         struct str value;
         struct str trimmed = str_trim(part);
-        if (trimmed.len == 0 || is_pair_of(part, name, &value)) {
+        if (trimmed.len == 0 || is_pair_of(part, name, &value))
             continue;
-        }
-        if (any) {
+        if (any)
             buf_append_char(out, ';');
-        }
         buf_append_str(out, any ? part : trimmed);
         any = true;
     }
@@ -96,24 +91,20 @@ void cookie_format(const struct cookie_attributes *attributes, struct str value,
 
     buf_printf(out, "%.*s=%.*s; Path=%.*s; Max-Age=%llu", STR_ARG(attributes->name), STR_ARG(value),
                STR_ARG(attributes->path), (unsigned long long)attributes->max_age_s);
-    if (attributes->domain.len > 0) {
+    if (attributes->domain.len > 0)
         buf_printf(out, "; Domain=%.*s", STR_ARG(attributes->domain));
-    }
-    if (attributes->secure) {
+    if (attributes->secure)
         buf_append_str(out, STR("; Secure"));
-    }
     buf_printf(out, "; HttpOnly; SameSite=%s", SAME_SITES[attributes->same_site]);
 }
 
 /* `parent` is `domain` or a whole tail of it: "example.com" of "www.example.com". */
 static bool covers(struct str parent, struct str domain)
 {
-    if (parent.len > 0 && parent.data[0] == '.') {
+    if (parent.len > 0 && parent.data[0] == '.')
         parent = str_slice(parent, 1, parent.len);
-    }
-    if (parent.len == 0 || parent.len > domain.len || !str_ends_with_nocase(domain, parent)) {
+    if (parent.len == 0 || parent.len > domain.len || !str_ends_with_nocase(domain, parent))
         return false;
-    }
     return parent.len == domain.len || domain.data[domain.len - parent.len - 1] == '.';
 }
 
@@ -129,9 +120,8 @@ void cookie_drop_domain(struct str set_cookie, struct str domain, struct buf *ou
         bool drop = !is_first && split_pair(part, &name, &value) &&
                     str_eq_nocase(name, STR("Domain")) && covers(value, domain);
         if (!drop) {
-            if (!is_first) {
+            if (!is_first)
                 buf_append_char(out, ';');
-            }
             buf_append_str(out, part);
         }
         is_first = false;

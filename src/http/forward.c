@@ -35,19 +35,16 @@ struct entries {
 static bool next_entry(struct entries *entries, struct str *entry)
 {
     for (;;) {
-        while (str_next_part(&entries->rest, ',', entry)) {
-            if (entry->len > 0) {
+        while (str_next_part(&entries->rest, ',', entry))
+            if (entry->len > 0)
                 return true;
-            }
-        }
         const struct field *field = NULL;
         while (entries->next_field < entries->message->count && field == NULL) {
             field = &entries->message->fields[entries->next_field++];
             field = field->id == FIELD_X_FORWARDED_FOR ? field : NULL;
         }
-        if (field == NULL) {
+        if (field == NULL)
             return false;
-        }
         entries->rest = field->value;
     }
 }
@@ -58,9 +55,8 @@ static unsigned count_entries(const struct message *message)
     struct str entry;
     unsigned count = 0;
 
-    while (next_entry(&entries, &entry)) {
+    while (next_entry(&entries, &entry))
         count++;
-    }
     return count;
 }
 
@@ -70,12 +66,10 @@ struct str forward_client_entry(const struct message *message, unsigned before)
     struct entries entries = {.message = message};
     struct str entry = {"", 0};
 
-    if (before >= count) {
+    if (before >= count)
         return entry;
-    }
-    for (unsigned i = 0; i < count - before; i++) {
+    for (unsigned i = 0; i < count - before; i++)
         next_entry(&entries, &entry);
-    }
     return entry;
 }
 
@@ -94,7 +88,7 @@ static void put_forwarded_for(struct pen *pen, const struct forward_request *req
             }
         }
     }
-    pen_put(pen, request->client_ip);
+    pen_put(pen, request->peer_ip);
     PEN_PUT(pen, "\r\n");
 }
 
@@ -104,17 +98,15 @@ struct str forward_request_id(const struct message *message, struct str generate
 {
     const struct field *field = message_find(message, FIELD_X_REQUEST_ID);
 
-    if (field == NULL || field->value.len == 0 || field->value.len > REQUEST_ID_MAX) {
+    if (field == NULL || field->value.len == 0 || field->value.len > REQUEST_ID_MAX)
         return generated;
-    }
     for (size_t i = 0; i < field->value.len; i++) {
         char c = field->value.data[i];
         char lower = ascii_lower(c);
         bool is_plain =
             ascii_is_digit(c) || (lower >= 'a' && lower <= 'z') || c == '.' || c == '_' || c == '-';
-        if (!is_plain) {
+        if (!is_plain)
             return generated;
-        }
     }
     return field->value;
 }
@@ -122,9 +114,9 @@ struct str forward_request_id(const struct message *message, struct str generate
 static bool request_keeps(const struct forward_request *request, const struct field *field,
                           const struct named *named)
 {
-    if (is_same_name(field->name, request->client_ip_header)) {
-        return request->trusted;
-    }
+    /* Never passed on, whoever sent it: a trusted edge hands through what its clients make up. */
+    if (is_same_name(field->name, request->client_ip_header))
+        return false;
     switch (field->id) {
     case FIELD_OTHER:
         return !is_same_name(field->name, request->override_header) &&
@@ -174,13 +166,11 @@ static void keep_cookies(struct pen *pen, const struct field *field, struct str 
     size_t intro = (size_t)(pen->at - line);
     pen_lend(pen);
     bool any = cookie_strip(field->value, ours, pen->out);
-    if (!any) {
+    if (!any)
         pen->out->end -= intro;
-    }
     pen_take_back(pen);
-    if (any) {
+    if (any)
         PEN_PUT(pen, "\r\n");
-    }
 }
 
 /* The target in origin-form: what stands behind the authority, where there is one. */
@@ -188,14 +178,12 @@ static struct str origin_form(const struct message *message)
 {
     struct str target = message->target;
 
-    if (target.data[0] == '/' || target.data[0] == '*') {
+    if (target.data[0] == '/' || target.data[0] == '*')
         return target;
-    }
     struct str authority = message->authority;
     size_t to = (size_t)(authority.data + authority.len - target.data);
-    if (to < target.len) {
+    if (to < target.len)
         return str_slice(target, to, target.len);
-    }
     return str_eq(message->method, STR("OPTIONS")) ? STR("*") : STR("/");
 }
 
@@ -207,12 +195,10 @@ static void put_upgrade(struct pen *pen, struct str list)
 
     PEN_PUT(pen, "Connection: upgrade\r\nUpgrade: ");
     while (str_next_part(&list, ',', &token)) {
-        if (token.len == 0 || str_eq_nocase(token, STR("h2c"))) {
+        if (token.len == 0 || str_eq_nocase(token, STR("h2c")))
             continue;
-        }
-        if (any) {
+        if (any)
             PEN_PUT(pen, ", ");
-        }
         pen_put(pen, token);
         any = true;
     }
@@ -225,7 +211,7 @@ static size_t request_bound(const struct forward_request *request)
 
     /* A received field may gain the blank behind its colon, an Upgrade one behind each comma. */
     return pen_received_bytes(message) + message->count + FORWARD_EXTRA_BYTES + request->host.len +
-           2 * request->client_ip.len + request->scheme.len + request->port.len +
+           request->peer_ip.len + request->client_ip.len + request->scheme.len + request->port.len +
            request->request_id.len + request->via.len + request->client_ip_header.len +
            message->authority.len + message->upgrade.len;
 }
@@ -237,20 +223,15 @@ static void put_request_origin(struct pen *pen, const struct forward_request *re
     bool trusted = request->trusted;
 
     put_forwarded_for(pen, request);
-    if (!trusted || message_find(message, FIELD_X_FORWARDED_PROTO) == NULL) {
+    if (!trusted || message_find(message, FIELD_X_FORWARDED_PROTO) == NULL)
         pen_line(pen, STR("X-Forwarded-Proto"), request->scheme);
-    }
     if (message->authority.len > 0 &&
-        (!trusted || message_find(message, FIELD_X_FORWARDED_HOST) == NULL)) {
+        (!trusted || message_find(message, FIELD_X_FORWARDED_HOST) == NULL))
         pen_line(pen, STR("X-Forwarded-Host"), message->authority);
-    }
-    if (!trusted || message_find(message, FIELD_X_FORWARDED_PORT) == NULL) {
+    if (!trusted || message_find(message, FIELD_X_FORWARDED_PORT) == NULL)
         pen_line(pen, STR("X-Forwarded-Port"), request->port);
-    }
-    if (request->client_ip_header.len > 0 &&
-        (!trusted || message_find_name(message, request->client_ip_header) == NULL)) {
+    if (request->client_ip_header.len > 0)
         pen_line(pen, request->client_ip_header, request->client_ip);
-    }
     pen_line(pen, STR("X-Request-ID"), forward_request_id(message, request->request_id));
     pen_via(pen, message, request->via);
 }
@@ -270,25 +251,21 @@ void forward_request_head(const struct forward_request *request, struct buf *out
     pen_line(&pen, STR("Host"), request->host);
     for (unsigned i = 0; i < message->count; i++) {
         const struct field *field = &message->fields[i];
-        if (!request_keeps(request, field, &named)) {
+        if (!request_keeps(request, field, &named))
             continue;
-        }
-        if (field->id == FIELD_COOKIE) {
+        if (field->id == FIELD_COOKIE)
             keep_cookies(&pen, field, request->affinity_cookie);
-        } else {
+        else
             pen_keep(&pen, field);
-        }
     }
     pen_flush(&pen);
     put_request_origin(&pen, request);
-    if (message->body == BODY_CHUNKED) {
+    if (message->body == BODY_CHUNKED)
         PEN_PUT(&pen, "Transfer-Encoding: chunked\r\n");
-    } else if (message->has_content_length) {
+    else if (message->has_content_length)
         pen_content_length(&pen, message->content_length);
-    }
-    if (request->upgrade) {
+    if (request->upgrade)
         put_upgrade(&pen, message->upgrade);
-    }
     PEN_PUT(&pen, "\r\n");
     pen_close(&pen);
 }
@@ -367,9 +344,8 @@ static size_t response_bound(const struct forward_response *response)
     const struct message *message = response->message;
     size_t rewritten = 0;
 
-    for (unsigned i = 0; response->rewrite_location && i < message->count; i++) {
+    for (unsigned i = 0; response->rewrite_location && i < message->count; i++)
         rewritten += is_rewritten(message->fields[i].id) ? 1 : 0;
-    }
     return pen_received_bytes(message) + message->count + FORWARD_EXTRA_BYTES + response->via.len +
            response->request_id.len + response->set_cookie.len +
            rewritten * (response->client_scheme.len + response->client_authority.len + 3);
@@ -386,16 +362,14 @@ static void put_response_framing(struct pen *pen, const struct forward_response 
         PEN_PUT(pen, "\r\n");
         return;
     }
-    if (response->body == BODY_CHUNKED && may_have_length && message->status != 304) {
+    if (response->body == BODY_CHUNKED && may_have_length && message->status != 304)
         PEN_PUT(pen, "Transfer-Encoding: chunked\r\n");
-    } else if (message->has_content_length && may_have_length) {
+    else if (message->has_content_length && may_have_length)
         pen_content_length(pen, message->content_length);
-    }
-    if (!response->keep_alive) {
+    if (!response->keep_alive)
         PEN_PUT(pen, "Connection: close\r\n");
-    } else if (response->client_minor == 0) {
+    else if (response->client_minor == 0)
         PEN_PUT(pen, "Connection: keep-alive\r\n");
-    }
 }
 
 static void put_status_line(struct pen *pen, const struct message *message)
@@ -416,16 +390,14 @@ static void keep_response_fields(struct pen *pen, const struct forward_response 
     named_collect(&named, message);
     for (unsigned i = 0; i < message->count; i++) {
         const struct field *field = &message->fields[i];
-        if (!response_keeps(field, &named)) {
+        if (!response_keeps(field, &named))
             continue;
-        }
-        if (response->rewrite_location && is_rewritten(field->id)) {
+        if (response->rewrite_location && is_rewritten(field->id))
             keep_location(pen, response, field);
-        } else if (response->rewrite_cookie_domain && field->id == FIELD_SET_COOKIE) {
+        else if (response->rewrite_cookie_domain && field->id == FIELD_SET_COOKIE)
             keep_set_cookie(pen, domain, field);
-        } else {
+        else
             pen_keep(pen, field);
-        }
     }
     pen_flush(pen);
 }
@@ -442,12 +414,10 @@ void forward_response_head(const struct forward_response *response, struct buf *
     /* What is ours goes into the final response, which an interim one only announces. */
     if (!is_interim) {
         pen_via(&pen, message, response->via);
-        if (response->request_id.len > 0 && message_find(message, FIELD_X_REQUEST_ID) == NULL) {
+        if (response->request_id.len > 0 && message_find(message, FIELD_X_REQUEST_ID) == NULL)
             pen_line(&pen, STR("X-Request-ID"), response->request_id);
-        }
-        if (response->set_cookie.len > 0) {
+        if (response->set_cookie.len > 0)
             pen_line(&pen, STR("Set-Cookie"), response->set_cookie);
-        }
         put_response_framing(&pen, response);
     }
     PEN_PUT(&pen, "\r\n");

@@ -22,9 +22,8 @@ void message_deinit(struct message *message)
 
 static void rebase(struct str *view, const char *from, const char *to)
 {
-    if (view->data != NULL) {
+    if (view->data != NULL)
         view->data = to + (view->data - from);
-    }
 }
 
 void message_rebase(struct message *message, const char *base)
@@ -33,9 +32,8 @@ void message_rebase(struct message *message, const char *base)
     struct str *views[] = {&message->method,    &message->target, &message->path,   &message->query,
                            &message->authority, &message->reason, &message->upgrade};
 
-    for (size_t i = 0; i < ARRAY_LEN(views); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(views); i++)
         rebase(views[i], from, base);
-    }
     for (unsigned i = 0; i < message->count; i++) {
         rebase(&message->fields[i].name, from, base);
         rebase(&message->fields[i].value, from, base);
@@ -45,11 +43,9 @@ void message_rebase(struct message *message, const char *base)
 
 const struct field *message_find(const struct message *message, enum field_id id)
 {
-    for (unsigned i = 0; i < message->count; i++) {
-        if (message->fields[i].id == id) {
+    for (unsigned i = 0; i < message->count; i++)
+        if (message->fields[i].id == id)
             return &message->fields[i];
-        }
-    }
     return NULL;
 }
 
@@ -57,9 +53,8 @@ const struct field *message_find_name(const struct message *message, struct str 
 {
     for (unsigned i = 0; i < message->count; i++) {
         const struct field *field = &message->fields[i];
-        if (field->name.len == name.len && str_eq_nocase(field->name, name)) {
+        if (field->name.len == name.len && str_eq_nocase(field->name, name))
             return field;
-        }
     }
     return NULL;
 }
@@ -67,11 +62,9 @@ const struct field *message_find_name(const struct message *message, struct str 
 /* `lower` is in lower case and as long as `name`. */
 static inline bool is_name(const char *name, const char *lower, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        if (ascii_lower(name[i]) != lower[i]) {
+    for (size_t i = 0; i < len; i++)
+        if (ascii_lower(name[i]) != lower[i])
             return false;
-        }
-    }
     return true;
 }
 
@@ -165,9 +158,8 @@ bool message_read_fields(struct message *message, struct connection_wishes *wish
             break;
         case FIELD_CONTENT_LENGTH:
             message->has_content_length = true;
-            if (!str_to_u64(value, &message->content_length)) {
+            if (!str_to_u64(value, &message->content_length))
                 return false;
-            }
             break;
         case FIELD_EXPECT:
             message->expects_continue =
@@ -194,11 +186,9 @@ bool message_offers_upgrade(const struct message *message)
     struct str list = message->upgrade;
     struct str token;
 
-    while (str_next_part(&list, ',', &token)) {
-        if (token.len > 0 && !str_eq_nocase(token, STR("h2c"))) {
+    while (str_next_part(&list, ',', &token))
+        if (token.len > 0 && !str_eq_nocase(token, STR("h2c")))
             return true;
-        }
-    }
     return false;
 }
 

@@ -53,9 +53,8 @@ static int on_status(llhttp_t *llhttp, const char *at, size_t len)
 /* A trailer's name may come in pieces; only names that fit are of interest. */
 static int collect_trailer(struct parser *parser, const char *at, size_t len)
 {
-    for (size_t i = 0; i < len && parser->trailer_len < sizeof(parser->trailer); i++) {
+    for (size_t i = 0; i < len && parser->trailer_len < sizeof(parser->trailer); i++)
         parser->trailer[parser->trailer_len++] = at[i];
-    }
     return 0;
 }
 
@@ -65,9 +64,8 @@ static int judge_trailer(struct parser *parser)
     enum field_id id = field_id_of(str_from(parser->trailer, parser->trailer_len));
 
     parser->trailer_len = 0;
-    if (id == FIELD_CONTENT_LENGTH || id == FIELD_TRANSFER_ENCODING || id == FIELD_HOST) {
+    if (id == FIELD_CONTENT_LENGTH || id == FIELD_TRANSFER_ENCODING || id == FIELD_HOST)
         return refuse(parser, STRICT_CHUNK);
-    }
     return 0;
 }
 
@@ -76,12 +74,10 @@ static int on_header_field(llhttp_t *llhttp, const char *at, size_t len)
     struct parser *parser = parser_of(llhttp);
     struct message *message = parser->message;
 
-    if (message == NULL) {
+    if (message == NULL)
         return collect_trailer(parser, at, len);
-    }
-    if (message->count == message->capacity) {
+    if (message->count == message->capacity)
         return refuse(parser, STRICT_FIELDS);
-    }
     /* The head is fed in one piece, so that a name comes in one. */
     message->fields[message->count++] = (struct field){
         .name = str_from(at, len),
@@ -96,20 +92,16 @@ static int on_header_value(llhttp_t *llhttp, const char *at, size_t len)
     struct parser *parser = parser_of(llhttp);
     struct message *message = parser->message;
 
-    if (message == NULL) {
+    if (message == NULL)
         return judge_trailer(parser);
-    }
     struct field *field = &message->fields[message->count - 1];
-    if (field->value.len > 0) {
+    if (field->value.len > 0)
         return refuse(parser, STRICT_DISAGREE);
-    }
-    while (len > 0 && (at[len - 1] == ' ' || at[len - 1] == '\t')) {
+    while (len > 0 && (at[len - 1] == ' ' || at[len - 1] == '\t'))
         len--;
-    }
     /* llhttp reports an empty value wherever it noticed; ours stands behind its name. */
-    if (len > 0) {
+    if (len > 0)
         field->value = str_from(at, len);
-    }
     return 0;
 }
 
@@ -118,15 +110,12 @@ static int on_header_value(llhttp_t *llhttp, const char *at, size_t len)
 static enum body_kind body_kind_of(const struct parser *parser, const struct message *message,
                                    bool chunked)
 {
-    if (parser->head_only) {
+    if (parser->head_only)
         return BODY_NONE;
-    }
-    if (chunked) {
+    if (chunked)
         return BODY_CHUNKED;
-    }
-    if (message->has_content_length) {
+    if (message->has_content_length)
         return message->content_length > 0 ? BODY_LENGTH : BODY_NONE;
-    }
     return parser->kind == PARSER_REQUEST ? BODY_NONE : BODY_UNTIL_EOF;
 }
 
@@ -140,15 +129,12 @@ static bool agrees(const struct parser *parser, const struct connection_wishes *
     bool has_coding = (llhttp->flags & F_TRANSFER_ENCODING) != 0;
 
     if (has_length != message->has_content_length || is_chunked != wishes->chunked ||
-        has_coding != wishes->chunked) {
+        has_coding != wishes->chunked)
         return false;
-    }
-    if (has_length && llhttp->content_length != message->content_length) {
+    if (has_length && llhttp->content_length != message->content_length)
         return false;
-    }
-    if (parser->kind == PARSER_RESPONSE) {
+    if (parser->kind == PARSER_RESPONSE)
         return message->status == parser->raw_status;
-    }
     /* A tunnel must be asked for in both opinions, and the target end where the version begins. */
     const char *behind = message->target.data + message->target.len;
     bool may_upgrade = wishes->upgrade && message->upgrade.len > 0;
@@ -166,12 +152,10 @@ static int on_headers_complete(llhttp_t *llhttp)
     message->minor = llhttp->http_minor;
     message->status = parser->kind == PARSER_RESPONSE ? llhttp->status_code : 0;
     if (llhttp->http_major != 1 || message->minor > 1 || !message_read_fields(message, &wishes) ||
-        !agrees(parser, &wishes)) {
+        !agrees(parser, &wishes))
         return refuse(parser, STRICT_DISAGREE);
-    }
-    if (parser->kind == PARSER_REQUEST) {
+    if (parser->kind == PARSER_REQUEST)
         message_split_target(message);
-    }
     unsigned status = message->status;
     parser->head_only |= status / 100 == 1 || status == 204 || status == 304;
     message->body = parser->body = body_kind_of(parser, message, wishes.chunked);
@@ -196,15 +180,12 @@ static bool framing_is_clean(struct parser *parser, const char *at, const char *
     for (; at < end; at++) {
         unsigned char c = (unsigned char)*at;
         bool is_blank = c == ' ' || c == '\t';
-        if ((before == '\r') != (c == '\n')) {
+        if ((before == '\r') != (c == '\n'))
             return false;
-        }
-        if (before == '\n' && (is_blank || c == ':' || c == ';')) {
+        if (before == '\n' && (is_blank || c == ':' || c == ';'))
             return false;
-        }
-        if ((c < 0x20 && c != '\r' && c != '\n' && c != '\t') || c == 0x7f) {
+        if ((c < 0x20 && c != '\r' && c != '\n' && c != '\t') || c == 0x7f)
             return false;
-        }
         before = c;
     }
     parser->line_byte = before;
@@ -216,9 +197,8 @@ static int on_body(llhttp_t *llhttp, const char *at, size_t len)
     struct parser *parser = parser_of(llhttp);
     struct slices *slices = parser->slices;
 
-    if (!framing_is_clean(parser, parser->framing, at)) {
+    if (!framing_is_clean(parser, parser->framing, at))
         return refuse(parser, STRICT_CHUNK);
-    }
     parser->framing = at + len;
     CHECK(slices->count < SLICES_MAX);
     slices->item[slices->count++] = str_from(at, len);
@@ -230,9 +210,8 @@ static int on_chunk_header(llhttp_t *llhttp)
 {
     struct parser *parser = parser_of(llhttp);
 
-    if (llhttp->content_length > CHUNK_BYTES_MAX) {
+    if (llhttp->content_length > CHUNK_BYTES_MAX)
         return refuse(parser, STRICT_CHUNK);
-    }
     /* A chunk gives one slice a call: here is the place to wait for room, unless it is the last. */
     bool is_full = parser->slices->count == SLICES_MAX;
     return is_full && llhttp->content_length > 0 ? HPE_PAUSED : 0;
@@ -270,26 +249,22 @@ void parser_reset(struct parser *parser)
 
 size_t parser_find_head(struct str data, size_t *searched)
 {
-    if (data.len == 0) {
+    if (data.len == 0)
         return 0;
-    }
     /* TLS or noise where text is due: there may never be an empty line to wait for. */
     unsigned char first = (unsigned char)data.data[0];
-    if (first != '\r' && (first <= ' ' || first >= 0x7f)) {
+    if (first != '\r' && (first <= ' ' || first >= 0x7f))
         return data.len;
-    }
     const char *end = data.data + data.len;
     const char *at = data.data + *searched;
     const char *lf;
     while ((lf = memchr(at, '\n', (size_t)(end - at))) != NULL) {
         size_t behind = (size_t)(end - lf) - 1;
-        if (behind >= 1 && lf[1] == '\n') {
+        if (behind >= 1 && lf[1] == '\n')
             return (size_t)(lf + 2 - data.data);
-        }
         /* LF CR ends it whatever follows: an empty line, or something that strict refuses. */
-        if (behind >= 2 && lf[1] == '\r') {
+        if (behind >= 2 && lf[1] == '\r')
             return (size_t)(lf + 3 - data.data);
-        }
         if (behind == 0 || lf[1] == '\r') {
             *searched = (size_t)(lf - data.data);
             return 0;
@@ -325,9 +300,8 @@ static bool run_head(struct parser *parser, struct str head, struct message *mes
     llhttp_errno_t result = llhttp_execute(&parser->llhttp, head.data, head.len);
     parser->message = NULL;
 
-    if (!parser->has_head || parser->is_complete != (parser->body == BODY_NONE)) {
+    if (!parser->has_head || parser->is_complete != (parser->body == BODY_NONE))
         return false;
-    }
     return parser->is_complete
                ? result == HPE_PAUSED && llhttp_get_error_pos(&parser->llhttp) == end
                : result == HPE_OK;
@@ -344,17 +318,14 @@ enum parse_result parser_head(struct parser *parser, struct str head, struct mes
         parser->fault = is_request ? strict_request(head, message->capacity)
                                    : strict_response(head, message->capacity);
     }
-    if (parser->fault != STRICT_OK) {
+    if (parser->fault != STRICT_OK)
         return PARSE_BAD;
-    }
-    if (head.data[0] == '\r') {
+    if (head.data[0] == '\r')
         head = str_slice(head, 2, head.len); /* the CRLF that some send behind a body */
-    }
     parser->head_only = head_request && !is_request;
     if (!run_head(parser, head, message)) {
-        if (parser->fault == STRICT_OK) {
+        if (parser->fault == STRICT_OK)
             parser->fault = STRICT_DISAGREE;
-        }
         return PARSE_BAD;
     }
     return PARSE_DONE;
@@ -366,12 +337,10 @@ enum parse_result parser_body(struct parser *parser, struct str data, size_t *us
     slices->count = 0;
     slices->bytes = 0;
     *used = 0;
-    if (parser->fault != STRICT_OK) {
+    if (parser->fault != STRICT_OK)
         return PARSE_BAD;
-    }
-    if (parser->is_complete || data.len == 0) {
+    if (parser->is_complete || data.len == 0)
         return parser->is_complete ? PARSE_DONE : PARSE_MORE;
-    }
     parser->slices = slices;
     parser->framing = data.data;
     llhttp_resume(&parser->llhttp);
@@ -379,9 +348,8 @@ enum parse_result parser_body(struct parser *parser, struct str data, size_t *us
     parser->slices = NULL;
 
     const char *end = data.data + data.len;
-    if (result != HPE_OK) {
+    if (result != HPE_OK)
         end = llhttp_get_error_pos(&parser->llhttp);
-    }
     if ((result != HPE_OK && result != HPE_PAUSED) ||
         !framing_is_clean(parser, parser->framing, end)) {
         parser->fault = STRICT_CHUNK;
@@ -400,12 +368,10 @@ enum parse_result parser_body(struct parser *parser, struct str data, size_t *us
 
 enum parse_result parser_eof(struct parser *parser)
 {
-    if (parser->fault != STRICT_OK) {
+    if (parser->fault != STRICT_OK)
         return PARSE_BAD;
-    }
-    if (parser->is_complete) {
+    if (parser->is_complete)
         return PARSE_DONE;
-    }
     llhttp_resume(&parser->llhttp);
     /* Finishing completes a body that has no other end, and completing pauses. */
     if (llhttp_finish(&parser->llhttp) != HPE_PAUSED || !parser->is_complete) {

@@ -84,9 +84,8 @@ size_t pen_received_bytes(const struct message *message)
 {
     struct str last = message->status != 0 ? message->reason : message->target;
 
-    if (message->count > 0) {
+    if (message->count > 0)
         last = message->fields[message->count - 1].value;
-    }
     return last.data == NULL ? 0 : (size_t)(last.data + last.len - message->base);
 }
 
@@ -122,25 +121,20 @@ void named_collect(struct named *named, const struct message *message)
 {
     named->count = 0;
     for (unsigned i = 0; i < message->count; i++) {
-        if (message->fields[i].id != FIELD_CONNECTION) {
+        if (message->fields[i].id != FIELD_CONNECTION)
             continue;
-        }
         struct str rest = message->fields[i].value;
         struct str token;
-        while (named->count < NAMED_MAX && str_next_part(&rest, ',', &token)) {
-            if (token.len > 0 && !is_option(token)) {
+        while (named->count < NAMED_MAX && str_next_part(&rest, ',', &token))
+            if (token.len > 0 && !is_option(token))
                 named->item[named->count++] = token;
-            }
-        }
     }
 }
 
 bool named_has(const struct named *named, struct str name)
 {
-    for (unsigned i = 0; i < named->count; i++) {
-        if (named->item[i].len == name.len && str_eq_nocase(named->item[i], name)) {
+    for (unsigned i = 0; i < named->count; i++)
+        if (named->item[i].len == name.len && str_eq_nocase(named->item[i], name))
             return true;
-        }
-    }
     return false;
 }

@@ -7,19 +7,17 @@ bool rewrite_split(struct str url, struct url_parts *parts)
 {
     size_t from = 0;
 
-    if (str_starts_with_nocase(url, STR("http://"))) {
+    if (str_starts_with_nocase(url, STR("http://")))
         from = sizeof("http://") - 1;
-    } else if (str_starts_with_nocase(url, STR("https://"))) {
+    else if (str_starts_with_nocase(url, STR("https://")))
         from = sizeof("https://") - 1;
-    } else if (str_starts_with(url, STR("//"))) {
+    else if (str_starts_with(url, STR("//")))
         from = sizeof("//") - 1;
-    } else {
+    else
         return false;
-    }
     size_t to = from;
-    while (to < url.len && memchr("/?#\\\"'", url.data[to], 6) == NULL) {
+    while (to < url.len && memchr("/?#\\\"'", url.data[to], 6) == NULL)
         to++;
-    }
     parts->scheme = str_slice(url, 0, from > 2 ? from - 3 : 0);
     parts->authority = str_slice(url, from, to);
     parts->rest = str_slice(url, to, url.len);
@@ -30,9 +28,8 @@ static struct str without_default_port(struct str authority, struct str scheme)
 {
     struct str port = str_eq_nocase(scheme, STR("https")) ? STR(":443") : STR(":80");
 
-    if (scheme.len > 0 && str_ends_with_nocase(authority, port)) {
+    if (scheme.len > 0 && str_ends_with_nocase(authority, port))
         return str_slice(authority, 0, authority.len - port.len);
-    }
     return authority;
 }
 
@@ -50,13 +47,11 @@ struct str rewrite_refresh_url(struct str value)
     struct str url = str_trim(semicolon < 0 ? (struct str){"", 0}
                                             : str_slice(value, (size_t)semicolon + 1, value.len));
 
-    if (!str_starts_with_nocase(url, STR("url"))) {
+    if (!str_starts_with_nocase(url, STR("url")))
         return (struct str){"", 0};
-    }
     url = str_trim(str_slice(url, 3, url.len));
-    if (url.len == 0 || url.data[0] != '=') {
+    if (url.len == 0 || url.data[0] != '=')
         return (struct str){"", 0};
-    }
     url = str_trim(str_slice(url, 1, url.len));
     bool is_quoted = url.len > 0 && (url.data[0] == '"' || url.data[0] == '\'');
     return is_quoted ? str_slice(url, 1, url.len) : url;
@@ -66,8 +61,7 @@ struct str rewrite_host(struct str authority)
 {
     size_t to = authority.len;
 
-    while (to > 0 && ascii_is_digit(authority.data[to - 1])) {
+    while (to > 0 && ascii_is_digit(authority.data[to - 1]))
         to--;
-    }
     return to > 0 && authority.data[to - 1] == ':' ? str_slice(authority, 0, to - 1) : authority;
 }

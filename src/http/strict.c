@@ -73,9 +73,8 @@ const char *strict_fault_text(enum strict_fault fault)
 
 static inline const char *skip(const char *at, unsigned class)
 {
-    while ((CLASS_OF[(unsigned char)*at] & class) != 0) {
+    while ((CLASS_OF[(unsigned char)*at] & class) != 0)
         at++;
-    }
     return at;
 }
 
@@ -91,9 +90,8 @@ static inline bool is_line_end(char c)
 
 static bool open_head(struct reader *reader, struct str head)
 {
-    if (head.len >= 2 && is_crlf(head.data)) {
+    if (head.len >= 2 && is_crlf(head.data))
         head = str_from(head.data + 2, head.len - 2);
-    }
     *reader = (struct reader){.at = head.data, .end = head.data + head.len};
     return head.len >= 4 && is_crlf(reader->end - 4) && is_crlf(reader->end - 2);
 }
@@ -103,13 +101,11 @@ static bool is_port(struct str port)
     unsigned number = 0;
 
     for (size_t i = 0; i < port.len; i++) {
-        if (!ascii_is_digit(port.data[i])) {
+        if (!ascii_is_digit(port.data[i]))
             return false;
-        }
         number = number * 10 + (unsigned)(port.data[i] - '0');
-        if (number > UINT16_MAX) {
+        if (number > UINT16_MAX)
             return false;
-        }
     }
     return port.len > 0;
 }
@@ -122,9 +118,8 @@ static size_t bracketed_len(struct str s)
 
     while (i < s.len && s.data[i] != ']') {
         char c = ascii_lower(s.data[i++]);
-        if (!ascii_is_digit(c) && !(c >= 'a' && c <= 'f') && c != ':' && c != '.') {
+        if (!ascii_is_digit(c) && !(c >= 'a' && c <= 'f') && c != ':' && c != '.')
             return 0;
-        }
         has_colon |= c == ':';
     }
     return i < s.len && has_colon ? i + 1 : 0;
@@ -135,45 +130,37 @@ static bool is_authority(struct str s)
 {
     size_t len = 0;
 
-    if (s.len > 0 && s.data[0] == '[') {
+    if (s.len > 0 && s.data[0] == '[')
         len = bracketed_len(s);
-    } else {
-        while (len < s.len && (CLASS_OF[(unsigned char)s.data[len]] & IN_HOST) != 0) {
+    else
+        while (len < s.len && (CLASS_OF[(unsigned char)s.data[len]] & IN_HOST) != 0)
             len++;
-        }
-    }
-    if (len == 0 || len == s.len) {
+    if (len == 0 || len == s.len)
         return len > 0;
-    }
     return s.data[len] == ':' && is_port(str_from(s.data + len + 1, s.len - len - 1));
 }
 
 static bool is_known_method(struct str method)
 {
-    for (size_t i = 0; i < ARRAY_LEN(METHODS); i++) {
-        if (str_eq(method, METHODS[i])) {
+    for (size_t i = 0; i < ARRAY_LEN(METHODS); i++)
+        if (str_eq(method, METHODS[i]))
             return true;
-        }
-    }
     return false;
 }
 
 static enum strict_fault read_target(struct reader *reader, struct str method, struct str target)
 {
-    if (target.data[0] == '/') {
+    if (target.data[0] == '/')
         return STRICT_OK;
-    }
-    if (str_eq(target, STR("*"))) {
+    if (str_eq(target, STR("*")))
         return str_eq(method, STR("OPTIONS")) ? STRICT_OK : STRICT_TARGET;
-    }
     size_t from = 0;
-    if (str_starts_with_nocase(target, STR("http://"))) {
+    if (str_starts_with_nocase(target, STR("http://")))
         from = sizeof("http://") - 1;
-    } else if (str_starts_with_nocase(target, STR("https://"))) {
+    else if (str_starts_with_nocase(target, STR("https://")))
         from = sizeof("https://") - 1;
-    } else {
+    else
         return STRICT_TARGET;
-    }
     /* "http://x?y" is refused with the rest: some servers take "x?y" for the host. */
     ptrdiff_t slash = str_find_char(target, '/', from);
     reader->authority = str_slice(target, from, slash < 0 ? target.len : (size_t)slash);
@@ -185,12 +172,10 @@ static enum strict_fault read_version(struct reader *reader, enum strict_fault s
 {
     const char *at = reader->at;
 
-    if (reader->end - at < 8 || memcmp(at, "HTTP/", 5) != 0) {
+    if (reader->end - at < 8 || memcmp(at, "HTTP/", 5) != 0)
         return shape;
-    }
-    if (at[5] != '1' || at[6] != '.' || (at[7] != '0' && at[7] != '1')) {
+    if (at[5] != '1' || at[6] != '.' || (at[7] != '0' && at[7] != '1'))
         return STRICT_VERSION;
-    }
     reader->is_1_0 = at[7] == '0';
     reader->at = at + 8;
     return STRICT_OK;
@@ -201,26 +186,21 @@ static enum strict_fault read_request_line(struct reader *reader)
     const char *at = skip(reader->at, IN_TOKEN);
     struct str method = str_from(reader->at, (size_t)(at - reader->at));
 
-    if (method.len == 0 || *at != ' ') {
+    if (method.len == 0 || *at != ' ')
         return STRICT_REQUEST_LINE;
-    }
     const char *from = at + 1;
     at = skip(from, IN_TARGET);
     struct str target = str_from(from, (size_t)(at - from));
-    if (*at != ' ' && !is_line_end(*at)) {
+    if (*at != ' ' && !is_line_end(*at))
         return STRICT_TARGET;
-    }
-    if (*at != ' ' || target.len == 0) {
+    if (*at != ' ' || target.len == 0)
         return STRICT_REQUEST_LINE;
-    }
     reader->at = at + 1;
     enum strict_fault fault = read_version(reader, STRICT_REQUEST_LINE);
-    if (fault != STRICT_OK) {
+    if (fault != STRICT_OK)
         return fault;
-    }
-    if (!is_crlf(reader->at)) {
+    if (!is_crlf(reader->at))
         return is_line_end(*reader->at) ? STRICT_LINE_END : STRICT_REQUEST_LINE;
-    }
     reader->at += 2;
     return is_known_method(method) ? read_target(reader, method, target) : STRICT_METHOD;
 }
@@ -229,54 +209,45 @@ static enum strict_fault read_status_line(struct reader *reader)
 {
     enum strict_fault fault = read_version(reader, STRICT_STATUS_LINE);
 
-    if (fault != STRICT_OK) {
+    if (fault != STRICT_OK)
         return fault;
-    }
     const char *at = reader->at;
     if (reader->end - at < 8 || at[0] != ' ' || at[1] < '1' || at[1] > '9' ||
-        !ascii_is_digit(at[2]) || !ascii_is_digit(at[3])) {
+        !ascii_is_digit(at[2]) || !ascii_is_digit(at[3]))
         return STRICT_STATUS_LINE;
-    }
     at += 4;
-    if (*at != ' ' && !is_line_end(*at)) {
+    if (*at != ' ' && !is_line_end(*at))
         return STRICT_STATUS_LINE;
-    }
     at = skip(at, IN_VALUE);
-    if (!is_crlf(at)) {
+    if (!is_crlf(at))
         return is_line_end(*at) ? STRICT_LINE_END : STRICT_CONTROL;
-    }
     reader->at = at + 2;
     return STRICT_OK;
 }
 
 static enum strict_fault take_length(struct reader *reader, struct str value)
 {
-    if (reader->has_length || value.len < 1 || value.len > 18) {
+    if (reader->has_length || value.len < 1 || value.len > 18)
         return STRICT_LENGTH;
-    }
-    for (size_t i = 0; i < value.len; i++) {
-        if (!ascii_is_digit(value.data[i])) {
+    for (size_t i = 0; i < value.len; i++)
+        if (!ascii_is_digit(value.data[i]))
             return STRICT_LENGTH;
-        }
-    }
     reader->has_length = true;
     return STRICT_OK;
 }
 
 static enum strict_fault take_coding(struct reader *reader, struct str value)
 {
-    if (reader->has_coding || reader->is_1_0 || !str_eq_nocase(value, STR("chunked"))) {
+    if (reader->has_coding || reader->is_1_0 || !str_eq_nocase(value, STR("chunked")))
         return STRICT_CODING;
-    }
     reader->has_coding = true;
     return STRICT_OK;
 }
 
 static enum strict_fault take_host(struct reader *reader, struct str value)
 {
-    if (reader->has_host || !is_authority(str_trim(value))) {
+    if (reader->has_host || !is_authority(str_trim(value)))
         return STRICT_HOST;
-    }
     reader->has_host = true;
     reader->host = str_trim(value);
     return STRICT_OK;
@@ -287,9 +258,8 @@ static bool is_framing_name(struct str name, const char *lower)
 {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.data[i] == '_' ? '-' : ascii_lower(name.data[i]);
-        if (c != lower[i]) {
+        if (c != lower[i])
             return false;
-        }
     }
     return true;
 }
@@ -303,15 +273,13 @@ static enum strict_fault take_field(struct reader *reader, struct str name, stru
     case sizeof("host") - 1:
         return str_eq_nocase(name, STR("host")) ? take_host(reader, value) : STRICT_OK;
     case sizeof("content-length") - 1:
-        if (!is_framing_name(name, "content-length")) {
+        if (!is_framing_name(name, "content-length"))
             return STRICT_OK;
-        }
         has_underscore = memchr(name.data, '_', name.len) != NULL;
         return has_underscore ? STRICT_LENGTH : take_length(reader, value);
     case sizeof("transfer-encoding") - 1:
-        if (!is_framing_name(name, "transfer-encoding")) {
+        if (!is_framing_name(name, "transfer-encoding"))
             return STRICT_OK;
-        }
         has_underscore = memchr(name.data, '_', name.len) != NULL;
         return has_underscore ? STRICT_CODING : take_coding(reader, value);
     default:
@@ -324,43 +292,35 @@ static enum strict_fault read_field(struct reader *reader)
     const char *at = skip(reader->at, IN_TOKEN);
     struct str name = str_from(reader->at, (size_t)(at - reader->at));
 
-    if (name.len == 0 || *at != ':') {
+    if (name.len == 0 || *at != ':')
         return STRICT_NAME;
-    }
     at++;
-    while (*at == ' ' || *at == '\t') {
+    while (*at == ' ' || *at == '\t')
         at++;
-    }
     const char *from = at;
     at = skip(from, IN_VALUE);
-    if (!is_crlf(at)) {
+    if (!is_crlf(at))
         return is_line_end(*at) ? STRICT_LINE_END : STRICT_CONTROL;
-    }
     reader->at = at + 2;
-    while (at > from && at[-1] == ' ') {
+    while (at > from && at[-1] == ' ')
         at--;
-    }
     return take_field(reader, name, str_from(from, (size_t)(at - from)));
 }
 
 static enum strict_fault read_fields(struct reader *reader, unsigned max_fields)
 {
     for (unsigned count = 0; !is_line_end(*reader->at); count++) {
-        if (*reader->at == ' ' || *reader->at == '\t') {
+        if (*reader->at == ' ' || *reader->at == '\t')
             return STRICT_FOLD;
-        }
-        if (count == max_fields) {
+        if (count == max_fields)
             return STRICT_FIELDS;
-        }
         enum strict_fault fault = read_field(reader);
-        if (fault != STRICT_OK) {
+        if (fault != STRICT_OK)
             return fault;
-        }
     }
     /* The empty line: the first one must be the last one. */
-    if (!is_crlf(reader->at) || reader->at + 2 != reader->end) {
+    if (!is_crlf(reader->at) || reader->at + 2 != reader->end)
         return STRICT_LINE_END;
-    }
     return reader->has_length && reader->has_coding ? STRICT_FRAMING : STRICT_OK;
 }
 
@@ -375,15 +335,12 @@ enum strict_fault strict_request(struct str head, unsigned max_fields)
         return is_text ? STRICT_LINE_END : STRICT_REQUEST_LINE;
     }
     enum strict_fault fault = read_request_line(&reader);
-    if (fault == STRICT_OK) {
+    if (fault == STRICT_OK)
         fault = read_fields(&reader, max_fields);
-    }
-    if (fault != STRICT_OK) {
+    if (fault != STRICT_OK)
         return fault;
-    }
-    if (!reader.has_host) {
+    if (!reader.has_host)
         return reader.is_1_0 ? STRICT_OK : STRICT_HOST;
-    }
     bool agree = str_is_empty(reader.authority) || str_eq_nocase(reader.authority, reader.host);
     return agree ? STRICT_OK : STRICT_HOST;
 }
@@ -392,9 +349,8 @@ enum strict_fault strict_response(struct str head, unsigned max_fields)
 {
     struct reader reader;
 
-    if (!open_head(&reader, head)) {
+    if (!open_head(&reader, head))
         return STRICT_LINE_END;
-    }
     enum strict_fault fault = read_status_line(&reader);
     return fault == STRICT_OK ? read_fields(&reader, max_fields) : fault;
 }

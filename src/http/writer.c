@@ -39,20 +39,16 @@ unsigned writer_body(enum body_kind body, const struct slices *slices, bool last
 
     /* A chunk of no bytes would end the body. */
     if (slices->bytes == 0) {
-        if (is_chunked && last) {
+        if (is_chunked && last)
             iov[count++] = vector_of(STR("0\r\n\r\n"));
-        }
         return count;
     }
-    if (is_chunked) {
+    if (is_chunked)
         iov[count++] = vector_of(size_line(slices->bytes, chunk));
-    }
-    for (unsigned i = 0; i < slices->count; i++) {
+    for (unsigned i = 0; i < slices->count; i++)
         iov[count++] = vector_of(slices->item[i]);
-    }
-    if (is_chunked) {
+    if (is_chunked)
         iov[count++] = vector_of(last ? STR("\r\n0\r\n\r\n") : STR("\r\n"));
-    }
     return count;
 }
 
@@ -164,17 +160,13 @@ void writer_answer(unsigned status, const struct writer_field *fields, unsigned 
 
     writer_date(clock_wall_ms(), date);
     buf_printf(out, "HTTP/1.1 %03u %.*s\r\nDate: %s\r\n", status, STR_ARG(reason), date);
-    for (unsigned i = 0; i < field_count; i++) {
+    for (unsigned i = 0; i < field_count; i++)
         append_field(out, str_of(fields[i].name), fields[i].value);
-    }
-    if (may_have_content && content_type.len > 0) {
+    if (may_have_content && content_type.len > 0)
         append_field(out, STR("Content-Type"), content_type);
-    }
-    if (may_have_content) {
+    if (may_have_content)
         buf_printf(out, "Content-Length: %zu\r\n", content.len);
-    }
     buf_printf(out, "Connection: %s\r\n\r\n", keep_alive ? "keep-alive" : "close");
-    if (may_have_content && !head_only) {
+    if (may_have_content && !head_only)
         buf_append_str(out, content);
-    }
 }

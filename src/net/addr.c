@@ -13,9 +13,8 @@
 /* ::ffff:a.b.c.d becomes a.b.c.d. */
 static void unmap(struct addr *addr)
 {
-    if (addr->any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&addr->v6.sin6_addr)) {
+    if (addr->any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&addr->v6.sin6_addr))
         return;
-    }
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = addr->v6.sin6_port};
 
     memcpy(&v4.sin_addr, addr->v6.sin6_addr.s6_addr + V6_BYTES - V4_BYTES, V4_BYTES);
@@ -56,24 +55,20 @@ bool addr_parse(struct str text, struct addr *addr)
 {
     size_t colon = text.len;
 
-    while (colon > 0 && text.data[colon - 1] != ':') {
+    while (colon > 0 && text.data[colon - 1] != ':')
         colon--;
-    }
-    if (colon == 0) {
+    if (colon == 0)
         return false;
-    }
     struct str ip = str_slice(text, 0, colon - 1);
     struct str digits = str_slice(text, colon, text.len);
     uint64_t port = 0;
 
     /* "::1" has no port: its last group is not one. */
     bool bracketed = ip.len > 0 && ip.data[0] == '[';
-    if (!bracketed && memchr(ip.data, ':', ip.len) != NULL) {
+    if (!bracketed && memchr(ip.data, ':', ip.len) != NULL)
         return false;
-    }
-    if (digits.len > 5 || !str_to_u64(digits, &port) || port > UINT16_MAX) {
+    if (digits.len > 5 || !str_to_u64(digits, &port) || port > UINT16_MAX)
         return false;
-    }
     return addr_parse_ip(ip, (uint16_t)port, addr);
 }
 
@@ -82,12 +77,10 @@ bool addr_parse_ip(struct str text, uint16_t port, struct addr *addr)
     char copy[INET6_ADDRSTRLEN];
     bool bracketed = text.len >= 2 && text.data[0] == '[' && text.data[text.len - 1] == ']';
 
-    if (bracketed) {
+    if (bracketed)
         text = str_slice(text, 1, text.len - 1);
-    }
-    if (text.len == 0 || text.len >= sizeof(copy) || memchr(text.data, '\0', text.len) != NULL) {
+    if (text.len == 0 || text.len >= sizeof(copy) || memchr(text.data, '\0', text.len) != NULL)
         return false;
-    }
     memcpy(copy, text.data, text.len);
     copy[text.len] = '\0';
 
@@ -117,18 +110,16 @@ uint16_t addr_port(const struct addr *addr)
 
 void addr_set_port(struct addr *addr, uint16_t port)
 {
-    if (addr->any.sa_family == AF_INET6) {
+    if (addr->any.sa_family == AF_INET6)
         addr->v6.sin6_port = htons(port);
-    } else {
+    else
         addr->v4.sin_port = htons(port);
-    }
 }
 
 bool addr_is_loopback(const struct addr *addr)
 {
-    if (addr->any.sa_family == AF_INET6) {
+    if (addr->any.sa_family == AF_INET6)
         return IN6_IS_ADDR_LOOPBACK(&addr->v6.sin6_addr);
-    }
     return addr->any.sa_family == AF_INET && (ntohl(addr->v4.sin_addr.s_addr) >> 24) == 127;
 }
 
@@ -138,15 +129,12 @@ bool addr_eq(const struct addr *a, const struct addr *b)
     const unsigned char *b_bytes;
     unsigned bits = address_bits(a, &a_bytes);
 
-    if (bits != address_bits(b, &b_bytes)) {
+    if (bits != address_bits(b, &b_bytes))
         return false;
-    }
-    if (bits == 0) {
+    if (bits == 0)
         return true;
-    }
-    if (bits == V6_BYTES * 8 && a->v6.sin6_scope_id != b->v6.sin6_scope_id) {
+    if (bits == V6_BYTES * 8 && a->v6.sin6_scope_id != b->v6.sin6_scope_id)
         return false;
-    }
     return addr_port(a) == addr_port(b) && memcmp(a_bytes, b_bytes, bits / 8) == 0;
 }
 
@@ -169,9 +157,8 @@ struct str addr_format_ip(const struct addr *addr, char text[ADDR_TEXT_BYTES])
     const unsigned char *bytes;
 
     text[0] = '\0';
-    if (address_bits(addr, &bytes) > 0) {
+    if (address_bits(addr, &bytes) > 0)
         inet_ntop(addr->any.sa_family, bytes, text, ADDR_TEXT_BYTES);
-    }
     return str_of(text);
 }
 
@@ -181,9 +168,8 @@ static bool bits_eq(const unsigned char *a, const unsigned char *b, unsigned bit
     unsigned whole = bits / 8;
     unsigned rest = bits % 8;
 
-    if (memcmp(a, b, whole) != 0) {
+    if (memcmp(a, b, whole) != 0)
         return false;
-    }
     return rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
 }
 
@@ -195,24 +181,20 @@ bool cidr_parse(struct str text, struct cidr *cidr)
     struct cidr parsed;
     uint64_t bits;
 
-    if (!addr_parse_ip(str_slice(text, 0, ip_len), 0, &parsed.network)) {
+    if (!addr_parse_ip(str_slice(text, 0, ip_len), 0, &parsed.network))
         return false;
-    }
     unsigned all = address_bits(&parsed.network, &bytes);
     bits = all;
     if (slash >= 0) {
         struct str digits = str_slice(text, ip_len + 1, text.len);
-        if (digits.len > 3 || !str_to_u64(digits, &bits) || bits > all) {
+        if (digits.len > 3 || !str_to_u64(digits, &bits) || bits > all)
             return false;
-        }
     }
     parsed.bits = (unsigned)bits;
 
-    for (unsigned bit = parsed.bits; bit < all; bit++) {
-        if ((bytes[bit / 8] >> (7 - bit % 8) & 1) != 0) {
+    for (unsigned bit = parsed.bits; bit < all; bit++)
+        if ((bytes[bit / 8] >> (7 - bit % 8) & 1) != 0)
             return false;
-        }
-    }
     *cidr = parsed;
     return true;
 }

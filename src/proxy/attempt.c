@@ -191,10 +191,13 @@ static void write_request_head(struct exchange *exchange, struct buf *out)
 {
     const struct config *config = config_of(exchange);
     struct conn *conn = exchange->conn;
+    char client_ip[ADDR_TEXT_BYTES];
     struct forward_request forward = {
         .message = &exchange->request,
         .host = host_for(exchange),
-        .client_ip = conn_client_ip(conn),
+        .peer_ip = conn_client_ip(conn),
+        .client_ip = exchange->is_trusted ? addr_format_ip(&exchange->client, client_ip)
+                                          : conn_client_ip(conn),
         .scheme = exchange->scheme,
         .port = str_of(conn->port),
         .request_id = str_from(exchange->request_id, REQUEST_ID_BYTES),

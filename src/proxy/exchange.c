@@ -136,10 +136,9 @@ void exchange_abort(struct exchange *exchange, enum outcome outcome)
 
 static bool is_trusted(const struct config_forwarded *forwarded, const struct addr *address)
 {
-    for (unsigned i = 0; i < forwarded->trust_count; i++) {
+    for (unsigned i = 0; i < forwarded->trust_count; i++)
         if (cidr_contains(&forwarded->trust[i], address))
             return true;
-    }
     return false;
 }
 

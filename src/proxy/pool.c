@@ -43,9 +43,8 @@ static void free_unused(struct pool *pool)
 void pool_retire(struct pool *pool)
 {
     pool->is_retired = true;
-    LIST_FOREACH (&pool->idle, node) {
+    LIST_FOREACH (&pool->idle, node)
         upstream_close(CONTAINER_OF(node, struct upstream, node), false);
-    }
 }
 
 void pool_unuse(struct pool *pool)

@@ -243,12 +243,11 @@ static uint64_t idle_limit_ms(const struct message *response)
     struct str part;
     uint64_t seconds;
 
-    while (str_next_part(&rest, ',', &part)) {
+    while (str_next_part(&rest, ',', &part))
         if (str_starts_with_nocase(part, STR("timeout=")) &&
             str_to_u64(str_slice(part, strlen("timeout="), part.len), &seconds) &&
             seconds < UINT32_MAX)
             return seconds > 1 ? (seconds - 1) * 1000 : 1;
-    }
     return 0;
 }
 

@@ -48,10 +48,9 @@ static bool snapshot_has_server(const struct snapshot *snapshot, const struct se
 {
     const struct snapshot_backend *backend = &snapshot->backends[server->side];
 
-    for (unsigned i = 0; i < backend->count; i++) {
+    for (unsigned i = 0; i < backend->count; i++)
         if (backend->servers[i].server == server)
             return true;
-    }
     return false;
 }
 
@@ -171,9 +170,8 @@ void worker_note_closed(struct worker *worker)
         return;
     if (!worker->is_finishing) {
         worker->is_finishing = true;
-        LIST_FOREACH (&worker->pools, node) {
+        LIST_FOREACH (&worker->pools, node)
             pool_retire(CONTAINER_OF(node, struct pool, node));
-        }
     }
     if (worker->upstream_count > 0 || uv_is_closing((uv_handle_t *)&worker->sweep))
         return;
@@ -222,9 +220,8 @@ static void on_sweep(uv_timer_t *timer)
     deadline_sweep(&deadlines->response_body, now_ms);
     deadline_sweep(&deadlines->upstream_idle, now_ms);
     deadline_sweep(&deadlines->tunnel_idle, now_ms);
-    LIST_FOREACH (&worker->waiting, node) {
+    LIST_FOREACH (&worker->waiting, node)
         attempt_retry_waiting(CONTAINER_OF(node, struct exchange, node));
-    }
     account_flush(worker);
 }
 
@@ -360,9 +357,8 @@ void worker_free(struct worker *worker)
         uv_run(&worker->loop, UV_RUN_DEFAULT);
     }
     snapshot_unref(atomic_exchange_explicit(&worker->shared.inbox, NULL, memory_order_acq_rel));
-    LIST_FOREACH (&worker->pools, node) {
+    LIST_FOREACH (&worker->pools, node)
         pool_retire(CONTAINER_OF(node, struct pool, node));
-    }
     if (worker->adopted != NULL)
         worker_unpin(worker, worker->adopted);
     free_exchanges(worker);

@@ -79,19 +79,17 @@ bool snapshot_side_is_usable(const struct snapshot *snapshot, enum side side, ui
 {
     const struct snapshot_backend *backend = &snapshot->backends[side];
 
-    for (unsigned i = 0; i < backend->count; i++) {
+    for (unsigned i = 0; i < backend->count; i++)
         if (server_is_usable(backend->servers[i].server, now_ms))
             return true;
-    }
     return false;
 }
 
 static bool side_is_up_but_ejected(const struct snapshot_backend *backend)
 {
-    for (unsigned i = 0; i < backend->count; i++) {
+    for (unsigned i = 0; i < backend->count; i++)
         if (server_health(backend->servers[i].server) != HEALTH_DOWN)
             return true;
-    }
     return false;
 }
 

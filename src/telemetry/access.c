@@ -43,9 +43,8 @@ bool access_wanted(enum access_policy policy, uint64_t slow_ms, const struct acc
 
 static void put_str(struct json *json, const char *name, struct str value)
 {
-    if (!str_is_empty(value)) {
+    if (!str_is_empty(value))
         json_str(json, name, value);
-    }
 }
 
 static void put_ms(struct json *json, const char *name, uint64_t us)
@@ -73,17 +72,15 @@ static void put_decision(struct json *json, const struct access_entry *entry)
     put_str(json, "server", entry->server);
     put_str(json, "route", entry->route);
     json_text(json, "reason", reason_name(entry->reason));
-    if (entry->has_bucket) {
+    if (entry->has_bucket)
         json_u64(json, "bucket", entry->bucket);
-    }
 }
 
 static void put_numbers(struct json *json, const struct access_entry *entry)
 {
     json_u64(json, "attempts", entry->attempts);
-    if (entry->first_byte_us > 0) {
+    if (entry->first_byte_us > 0)
         put_ms(json, "first_byte_ms", entry->first_byte_us);
-    }
     put_ms(json, "duration_ms", entry->duration_us);
     json_u64(json, "bytes_in", entry->bytes_in);
     json_u64(json, "bytes_out", entry->bytes_out);
@@ -100,9 +97,8 @@ void access_format(const struct access_entry *entry, struct buf *out)
     put_head(&json, entry, is_our_error(row));
     json_u64(&json, "status", entry->status);
     json_text(&json, "outcome", row->token);
-    if (entry->has_decision) {
+    if (entry->has_decision)
         put_decision(&json, entry);
-    }
     put_numbers(&json, entry);
     json_object_end(&json);
     buf_append_char(out, '\n');

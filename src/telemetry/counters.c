@@ -30,9 +30,8 @@ void counters_sum(struct counters *sum, const struct counters *from)
 {
     counter *to_array = (counter *)(void *)sum;
     const counter *from_array = (const counter *)(const void *)from;
-    for (size_t i = 0; i < COUNTERS; i++) {
+    for (size_t i = 0; i < COUNTERS; i++)
         counter_add(&to_array[i], counter_read(&from_array[i]));
-    }
 }
 
 unsigned status_class(unsigned status)

@@ -49,12 +49,10 @@ static void put_series(struct buf *out, const char *name, const char *suffix,
 {
     buf_append_str(out, str_of(name));
     buf_append_str(out, str_of(suffix));
-    for (unsigned i = 0; i < label_count; i++) {
+    for (unsigned i = 0; i < label_count; i++)
         put_label(out, &labels[i], i == 0);
-    }
-    if (label_count > 0) {
+    if (label_count > 0)
         buf_append_char(out, '}');
-    }
     buf_append_char(out, ' ');
 }
 
@@ -62,14 +60,12 @@ static void put_series(struct buf *out, const char *name, const char *suffix,
 static void put_decimal(struct buf *out, uint64_t value, unsigned decimals)
 {
     uint64_t unit = 1;
-    for (unsigned i = 0; i < decimals; i++) {
+    for (unsigned i = 0; i < decimals; i++)
         unit *= 10;
-    }
     buf_printf(out, "%" PRIu64, value / unit);
     uint64_t rest = value % unit;
-    if (rest == 0) {
+    if (rest == 0)
         return;
-    }
     while (rest % 10 == 0) {
         rest /= 10;
         decimals--;
@@ -95,9 +91,8 @@ void prom_sample(struct buf *out, const char *name, const struct prom_label *lab
 /* The bound of a bucket in seconds, as its "le" label says it. */
 static struct str bound_text(unsigned index, struct buf *text)
 {
-    if (histogram_bound_us(index) == UINT64_MAX) {
+    if (histogram_bound_us(index) == UINT64_MAX)
         return STR("+Inf");
-    }
     buf_clear(text);
     put_decimal(text, histogram_bound_us(index), SECONDS_DECIMALS);
     return buf_str(text);
@@ -109,9 +104,8 @@ static uint64_t put_buckets(struct buf *out, const char *name, const struct prom
 {
     CHECK(label_count < LABELS_MAX);
     struct prom_label with_bound[LABELS_MAX];
-    for (unsigned i = 0; i < label_count; i++) {
+    for (unsigned i = 0; i < label_count; i++)
         with_bound[i] = labels[i];
-    }
     struct buf text = BUF_EMPTY;
     uint64_t total = 0;
     for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
@@ -155,9 +149,8 @@ static void put_requests(struct buf *out, const struct counters *sum, enum side 
         unsigned class = cell % STATUS_CLASSES;
         uint64_t value = counter_read(&sum->requests[side][slot][reason][class]);
         bool is_base = slot == 0 && reason == REASON_COOKIE && class == 2;
-        if (value == 0 && !is_base) {
+        if (value == 0 && !is_base)
             continue;
-        }
         const struct prom_label labels[] = {backend_label(side),
                                             {"route", route},
                                             {"reason", str_of(reason_name(reason))},

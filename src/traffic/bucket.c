@@ -56,13 +56,11 @@ static bool parse_mark_side(char c, enum side *side)
 bool bucket_mark_parse(struct str value, struct bucket_mark *mark)
 {
     *mark = (struct bucket_mark){0};
-    if (value.len < 4 || value.len > 5) {
+    if (value.len < 4 || value.len > 5)
         return false;
-    }
     for (size_t i = 0; i < 4; i++) {
-        if (!ascii_is_digit(value.data[i])) {
+        if (!ascii_is_digit(value.data[i]))
             return false;
-        }
         mark->bucket = mark->bucket * 10 + (unsigned)(value.data[i] - '0');
     }
     mark->has_side = value.len == 5;
@@ -78,9 +76,8 @@ struct str bucket_mark_format(const struct bucket_mark *mark, char text[BUCKET_M
         left /= 10;
     }
     size_t len = 4;
-    if (mark->has_side) {
+    if (mark->has_side)
         text[len++] = mark->side == SIDE_NEW ? 'n' : 'o';
-    }
     text[len] = '\0';
     return str_from(text, len);
 }

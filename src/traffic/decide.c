@@ -46,20 +46,16 @@ static void settle(struct decision *decision, enum side side, enum reason reason
 static bool find_override(const struct override *override, const struct message *request,
                           enum side *side)
 {
-    if (str_is_empty(override->header)) {
+    if (str_is_empty(override->header))
         return false;
-    }
     const struct field *field = message_find_name(request, override->header);
-    if (field == NULL) {
+    if (field == NULL)
         return false;
-    }
-    if (str_is_empty(override->secret)) {
+    if (str_is_empty(override->secret))
         return side_parse(field->value, side);
-    }
     ptrdiff_t space = str_find_char(field->value, ' ', 0);
-    if (space < 0 || !side_parse(str_slice(field->value, 0, (size_t)space), side)) {
+    if (space < 0 || !side_parse(str_slice(field->value, 0, (size_t)space), side))
         return false;
-    }
     struct str secret = str_slice(field->value, (size_t)space + 1, field->value.len);
     return str_eq_secret(str_trim(secret), override->secret);
 }
@@ -78,9 +74,8 @@ static bool follows_main_weight(const struct policy *policy, const struct decisi
 static bool bucket_of_header(const struct message *request, struct str name, unsigned *bucket)
 {
     const struct field *field = message_find_name(request, name);
-    if (field == NULL || str_is_empty(field->value)) {
+    if (field == NULL || str_is_empty(field->value))
         return false;
-    }
     *bucket = bucket_of_value(field->value);
     return true;
 }
@@ -90,9 +85,8 @@ static bool bucket_of_query(struct str query, struct str name, unsigned *bucket)
     struct str parameter;
     while (str_next_part(&query, '&', &parameter)) {
         ptrdiff_t equals = str_find_char(parameter, '=', 0);
-        if (equals < 0 || !str_eq(str_slice(parameter, 0, (size_t)equals), name)) {
+        if (equals < 0 || !str_eq(str_slice(parameter, 0, (size_t)equals), name))
             continue;
-        }
         struct str value = str_slice(parameter, (size_t)equals + 1, parameter.len);
         *bucket = bucket_of_value(value);
         return !str_is_empty(value);
@@ -122,9 +116,8 @@ static bool identify(const struct identity *identity, const struct sticky *stick
     case IDENTITY_QUERY:
         return bucket_of_query(request->query, identity->name, &mark->bucket);
     case IDENTITY_ADDRESS:
-        if (client->any.sa_family != AF_INET && client->any.sa_family != AF_INET6) {
+        if (client->any.sa_family != AF_INET && client->any.sa_family != AF_INET6)
             return false;
-        }
         mark->bucket = bucket_of_address(client);
         return true;
     }
@@ -137,9 +130,8 @@ static enum side side_of_mark(const struct sticky *sticky, const struct bucket_m
 {
     enum side side = bucket_side(mark->bucket, weight);
     bool is_absolute = weight == 0 || weight >= WEIGHT_MAX;
-    if (is_absolute || !mark->has_side) {
+    if (is_absolute || !mark->has_side)
         return side;
-    }
     bool keeps = side == SIDE_NEW ? sticky->keep_on_raise : sticky->keep_on_lower;
     return keeps ? mark->side : side;
 }
@@ -149,9 +141,8 @@ static void settle_by_cookie(const struct policy *policy, struct bucket_mark mar
                              struct decision *decision)
 {
     bool carries_side = has_keep(policy->sticky) && follows_main_weight(policy, decision);
-    if (!carries_side) {
+    if (!carries_side)
         mark.has_side = false;
-    }
     enum side side = side_of_mark(policy->sticky, &mark, decision->weight);
     settle(decision, side, REASON_COOKIE);
     decision->set_cookie = carries_side && (!mark.has_side || mark.side != side);
@@ -164,16 +155,14 @@ static void settle_by_identity(const struct policy *policy, const struct message
     const struct sticky *sticky = policy->sticky;
     for (unsigned i = 0; i < sticky->chain_count; i++) {
         struct bucket_mark mark = {0};
-        if (!identify(&sticky->chain[i], sticky, request, client, &mark)) {
+        if (!identify(&sticky->chain[i], sticky, request, client, &mark))
             continue;
-        }
         decision->has_bucket = true;
         decision->bucket = mark.bucket;
-        if (sticky->chain[i].kind == IDENTITY_COOKIE) {
+        if (sticky->chain[i].kind == IDENTITY_COOKIE)
             settle_by_cookie(policy, mark, decision);
-        } else {
+        else
             settle(decision, bucket_side(mark.bucket, decision->weight), REASON_IDENTITY);
-        }
         return;
     }
     settle(decision, SIDE_OLD, REASON_DRAW);
@@ -205,11 +194,9 @@ struct decision decide(const struct policy *policy, const struct message *reques
 
 static bool chain_has_cookie(const struct sticky *sticky)
 {
-    for (unsigned i = 0; i < sticky->chain_count; i++) {
-        if (sticky->chain[i].kind == IDENTITY_COOKIE) {
+    for (unsigned i = 0; i < sticky->chain_count; i++)
+        if (sticky->chain[i].kind == IDENTITY_COOKIE)
             return true;
-        }
-    }
     return false;
 }
 
@@ -220,12 +207,10 @@ static void draw_range(const struct policy *policy, unsigned weight, unsigned *f
     bool new_drains = policy->admin[SIDE_NEW] == ADMIN_DRAIN;
     *from = 0;
     *to = BUCKETS;
-    if (new_drains && !old_drains && weight < BUCKETS) {
+    if (new_drains && !old_drains && weight < BUCKETS)
         *from = weight;
-    }
-    if (old_drains && !new_drains && weight > 0) {
+    if (old_drains && !new_drains && weight > 0)
         *to = weight;
-    }
 }
 
 void decide_draw(const struct policy *policy, uint64_t term, struct decision *decision)
@@ -259,13 +244,11 @@ bool decide_failover(const struct policy *policy, const bool usable[SIDES],
     /* From home each time, so that asking again after an attempt gives the same kind of answer. */
     decision->side = home;
     decision->reason = decision->home_reason;
-    if (usable[home] && policy->admin[home] != ADMIN_MAINT) {
+    if (usable[home] && policy->admin[home] != ADMIN_MAINT)
         return true;
-    }
     if (!usable[other] || policy->admin[other] == ADMIN_MAINT ||
-        !may_fail_over(policy->failover, other)) {
+        !may_fail_over(policy->failover, other))
         return false;
-    }
     decision->side = other;
     decision->reason = REASON_FAILOVER;
     return true;

@@ -27,11 +27,9 @@ bool health_note(struct health *health, const struct health_policy *policy, bool
     count(health, success);
 
     bool is_first = before == HEALTH_UNKNOWN;
-    if (success && (is_first || health->successes >= policy->healthy_threshold)) {
+    if (success && (is_first || health->successes >= policy->healthy_threshold))
         health->state = HEALTH_UP;
-    }
-    if (!success && (is_first || health->failures >= policy->unhealthy_threshold)) {
+    if (!success && (is_first || health->failures >= policy->unhealthy_threshold))
         health->state = HEALTH_DOWN;
-    }
     return health->state != before;
 }

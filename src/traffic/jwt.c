@@ -21,9 +21,8 @@
 static struct str payload_of(struct str authorization)
 {
     const struct str scheme = STR("Bearer ");
-    if (!str_starts_with_nocase(authorization, scheme)) {
+    if (!str_starts_with_nocase(authorization, scheme))
         return STR("");
-    }
     struct str token = str_trim(str_slice(authorization, scheme.len, authorization.len));
     ptrdiff_t first = str_find_char(token, '.', 0);
     ptrdiff_t second = first < 0 ? -1 : str_find_char(token, '.', (size_t)first + 1);
@@ -33,36 +32,30 @@ static struct str payload_of(struct str authorization)
 /* 0..63, or -1 for a byte that is not of the alphabet (RFC 4648 5). */
 static int base64url_value(char c)
 {
-    if (c >= 'A' && c <= 'Z') {
+    if (c >= 'A' && c <= 'Z')
         return c - 'A';
-    }
-    if (c >= 'a' && c <= 'z') {
+    if (c >= 'a' && c <= 'z')
         return c - 'a' + 26;
-    }
-    if (ascii_is_digit(c)) {
+    if (ascii_is_digit(c))
         return c - '0' + 52;
-    }
     return c == '-' ? 62 : c == '_' ? 63 : -1;
 }
 
 /* Decodes without padding, as JWTs are; returns the length, 0 when malformed or too long. */
 static size_t base64url_decode(struct str text, char out[PAYLOAD_MAX_BYTES])
 {
-    if (text.len % 4 == 1 || text.len / 4 * 3 + 2 > PAYLOAD_MAX_BYTES) {
+    if (text.len % 4 == 1 || text.len / 4 * 3 + 2 > PAYLOAD_MAX_BYTES)
         return 0;
-    }
     size_t len = 0;
     uint32_t bits = 0;
     for (size_t i = 0; i < text.len; i++) {
         int value = base64url_value(text.data[i]);
-        if (value < 0) {
+        if (value < 0)
             return 0;
-        }
         bits = bits << 6 | (uint32_t)value;
         /* The first letter of four completes no byte, each of the others one. */
-        if (i % 4 != 0) {
+        if (i % 4 != 0)
             out[len++] = (char)(bits >> (6 - 2 * (i % 4)));
-        }
     }
     return len;
 }
@@ -89,9 +82,8 @@ static const json_t *find_claim(json_t *root, struct str name)
     json_t *value;
     json_object_foreach(root, key, value)
     {
-        if (str_eq(str_of(key), name)) {
+        if (str_eq(str_of(key), name))
             return value;
-        }
     }
     return NULL;
 }
@@ -100,9 +92,8 @@ bool jwt_bucket(struct str authorization, struct str claim, unsigned *bucket)
 {
     char payload[PAYLOAD_MAX_BYTES];
     size_t len = base64url_decode(payload_of(authorization), payload);
-    if (len == 0) {
+    if (len == 0)
         return false;
-    }
     json_t *root = json_loadb(payload, len, 0, NULL);
     bool found = bucket_of_claim(find_claim(root, claim), bucket);
     json_decref(root);

@@ -11,9 +11,8 @@
 static uint64_t ejection_ms(const struct outlier_policy *policy, unsigned ejections)
 {
     uint64_t time_ms = policy->eject_for_ms;
-    for (unsigned i = 0; i < ejections && time_ms < policy->max_eject_for_ms; i++) {
+    for (unsigned i = 0; i < ejections && time_ms < policy->max_eject_for_ms; i++)
         time_ms = time_ms > UINT64_MAX / 2 ? UINT64_MAX : time_ms * 2;
-    }
     return time_ms < policy->max_eject_for_ms ? time_ms : policy->max_eject_for_ms;
 }
 
@@ -25,13 +24,11 @@ bool outlier_note(struct outlier *outlier, const struct outlier_policy *policy, 
         outlier->ejections = 0;
         return false;
     }
-    if (policy->consecutive_errors == 0 || outlier_is_ejected(outlier, now_ms)) {
+    if (policy->consecutive_errors == 0 || outlier_is_ejected(outlier, now_ms))
         return false;
-    }
     outlier->errors++;
-    if (outlier->errors < policy->consecutive_errors) {
+    if (outlier->errors < policy->consecutive_errors)
         return false;
-    }
     outlier->ejected_until_ms = now_ms + ejection_ms(policy, outlier->ejections);
     outlier->ejections++;
     outlier->errors = 0;

@@ -22,11 +22,9 @@ TestSuite(arena, .init = set_up, .fini = tear_down);
 
 static bool is_zero(const char *bytes, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] != 0) {
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] != 0)
             return false;
-        }
-    }
     return true;
 }
 
@@ -47,11 +45,9 @@ Test(arena, what_is_taken_stays_where_it_is_and_is_not_shared)
         taken[i] = arena_alloc(&arena, 100);
         memset(taken[i], (int)(i % 256), 100);
     }
-    for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
-        for (size_t at = 0; at < 100; at++) {
+    for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+        for (size_t at = 0; at < 100; at++)
             cr_assert_eq((unsigned char)taken[i][at], i % 256);
-        }
-    }
 }
 
 Test(arena, more_than_a_block_can_be_taken_at_once)

@@ -66,14 +66,12 @@ Test(buf, bytes_are_eaten_from_the_front)
 
 Test(buf, growing_keeps_what_is_held)
 {
-    for (unsigned i = 0; i < 10000; i++) {
+    for (unsigned i = 0; i < 10000; i++)
         buf_append_char(&buf, (char)(i % 251));
-    }
     struct str held = buf_str(&buf);
     cr_assert_eq(held.len, 10000);
-    for (unsigned i = 0; i < 10000; i++) {
+    for (unsigned i = 0; i < 10000; i++)
         cr_assert_eq((unsigned char)held.data[i], i % 251);
-    }
     cr_expect_leq(buf.cap, 16384);
 }
 

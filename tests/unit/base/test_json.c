@@ -142,9 +142,8 @@ Test(json, utf8_passes_as_it_is)
         "gr\xc3\xbc\xc3\x9f", "\xe4\xbd\xa0\xe5\xa5\xbd",
         "\xf0\x9f\x98\x80!",
     };
-    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         expect_escaped(str_of(texts[i]), texts[i]);
-    }
 }
 
 Test(json, bytes_that_are_not_utf8_are_escaped_one_by_one)

@@ -27,9 +27,8 @@ static int numbers(void)
     int forward = 0;
     int backward = 0;
     int digit = 1;
-    LIST_FOREACH (&list, node) {
+    LIST_FOREACH (&list, node)
         forward = forward * 10 + CONTAINER_OF(node, struct item, node)->number;
-    }
     for (struct list *node = list.prev; node != &list; node = node->prev) {
         backward += digit * CONTAINER_OF(node, struct item, node)->number;
         digit *= 10;
@@ -57,9 +56,8 @@ Test(list, nodes_are_pushed_at_both_ends)
 
 Test(list, a_node_can_be_removed_twice)
 {
-    for (int i = 1; i < 4; i++) {
+    for (int i = 1; i < 4; i++)
         list_push_back(&list, &items[i].node);
-    }
     list_remove(&items[2].node);
     cr_expect_eq(numbers(), 13);
     cr_expect(list_is_empty(&items[2].node));
@@ -69,9 +67,8 @@ Test(list, a_node_can_be_removed_twice)
 
 Test(list, a_removed_node_can_come_back_elsewhere)
 {
-    for (int i = 1; i < 4; i++) {
+    for (int i = 1; i < 4; i++)
         list_push_back(&list, &items[i].node);
-    }
     list_remove(&items[1].node);
     list_push_back(&list, &items[1].node);
     cr_expect_eq(numbers(), 231);
@@ -79,9 +76,8 @@ Test(list, a_removed_node_can_come_back_elsewhere)
 
 Test(list, a_walk_may_remove_the_node_it_is_at)
 {
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         list_push_back(&list, &items[i].node);
-    }
     int seen = 0;
     LIST_FOREACH (&list, node) {
         seen++;

@@ -54,9 +54,8 @@ static struct str read_to_end(int fd)
 {
     buf_clear(&seen);
     ssize_t got;
-    while ((got = read(fd, buf_reserve(&seen, 65536), 65536)) > 0) {
+    while ((got = read(fd, buf_reserve(&seen, 65536), 65536)) > 0)
         buf_commit(&seen, (size_t)got);
-    }
     close(fd);
     return buf_str(&seen);
 }
@@ -76,9 +75,8 @@ static off_t file_size(const char *name)
 
 static void wait_for_size(const char *name, off_t size)
 {
-    while (file_size(name) < size) {
+    while (file_size(name) < size)
         sleep_ms(1);
-    }
 }
 
 /* The line without its time, whose form is checked. */
@@ -155,9 +153,8 @@ static int full_pipe_instead_of(int fd, size_t *filled)
     int flags = fcntl(fd, F_GETFL);
     fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     *filled = 0;
-    while (write(fd, "\n", 1) == 1) {
+    while (write(fd, "\n", 1) == 1)
         ++*filled;
-    }
     fcntl(fd, F_SETFL, flags);
     return reader;
 }
@@ -262,9 +259,8 @@ Test(log, lines_stay_whole_and_in_order_round_the_ring)
     start(path, LOG_INFO);
     for (unsigned i = 0; i < 60; i++) {
         log_numbered(i * 1001, 1001);
-        if (i % 5 == 4) {
+        if (i % 5 == 4)
             wait_for_size(path, (off_t)(i + 1) * 100100);
-        }
     }
     log_stop();
     struct str rest = read_file(path);
@@ -276,9 +272,8 @@ Test(log, lines_stay_whole_and_in_order_round_the_ring)
 static void *log_some(void *argument)
 {
     (void)argument;
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 1000; i++)
         log_event(LOG_INFO, "m", LOG_TEXT("k", "v"));
-    }
     return NULL;
 }
 
@@ -286,17 +281,14 @@ Test(log, many_threads_may_speak_at_once)
 {
     pthread_t threads[4];
     start(path, LOG_INFO);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         cr_assert_eq(pthread_create(&threads[i], NULL, log_some, NULL), 0);
-    }
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
-    }
     log_stop();
     struct str rest = read_file(path);
-    for (int i = 0; i < 4000; i++) {
+    for (int i = 0; i < 4000; i++)
         expect_line(&rest, "\"level\":\"info\",\"message\":\"m\",\"k\":\"v\"}");
-    }
     cr_expect_eq(rest.len, 0);
 }
 
@@ -332,9 +324,8 @@ Test(log, of_many_lines_at_once_as_many_whole_ones_as_fit_are_taken)
     int reader = full_pipe_instead_of(STDOUT_FILENO, &filled);
     start(NULL, LOG_INFO);
     struct buf lines = BUF_EMPTY;
-    for (unsigned i = 0; i < 30000; i++) {
+    for (unsigned i = 0; i < 30000; i++)
         buf_printf(&lines, "%09u %089u\n", i, 0);
-    }
     log_lines(buf_str(&lines));
     buf_deinit(&lines);
     cr_expect_eq(log_dropped(), 30000 - RING_LINES);

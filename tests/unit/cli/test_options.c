@@ -15,9 +15,8 @@ static bool parse(const char *line)
     int count = 1;
     char *rest = copy;
     snprintf(copy, sizeof(copy), "%s", line);
-    for (char *word = strsep(&rest, " "); word != NULL; word = strsep(&rest, " ")) {
+    for (char *word = strsep(&rest, " "); word != NULL; word = strsep(&rest, " "))
         words[count++] = word;
-    }
     return options_parse(count, words, &options, &error);
 }
 
@@ -93,7 +92,6 @@ Test(options, percentages)
     static const char *const wrong[] = {
         "",       "%",   "-1",  "+1",  "101", "100.01", "1.",   ".5",
         "10.555", "1e1", "ten", "1 0", "1,5", "0x10",   "1.-5", "99999999999999999999"};
-    for (unsigned i = 0; i < ARRAY_LEN(wrong); i++) {
+    for (unsigned i = 0; i < ARRAY_LEN(wrong); i++)
         cr_expect_eq(percent(wrong[i]), -1, "%s", wrong[i]);
-    }
 }

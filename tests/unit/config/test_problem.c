@@ -39,9 +39,8 @@ Test(problem, they_stand_in_file_order_and_keep_their_own)
 
 Test(problem, of_too_many_the_first_in_the_file_are_kept)
 {
-    for (unsigned line = CONFIG_PROBLEMS_MAX + 5; line > 0; line--) {
+    for (unsigned line = CONFIG_PROBLEMS_MAX + 5; line > 0; line--)
         config_problems_add(&problems, line, 1, STR("a"), "x");
-    }
     cr_assert_eq(problems.count, (unsigned)CONFIG_PROBLEMS_MAX);
     cr_assert_eq(problems.left_out, 5u);
     cr_assert_eq(problems.items[0].line, 1u);
@@ -66,9 +65,8 @@ Test(problem, quotes_are_short_and_harmless)
 Test(problem, a_quote_is_cut_between_characters)
 {
     char text[200];
-    for (size_t i = 0; i < sizeof(text) - 1; i += 3) {
+    for (size_t i = 0; i < sizeof(text) - 1; i += 3)
         memcpy(text + i, "\xEC\x83\x88", sizeof(text) - 1 - i < 3 ? sizeof(text) - 1 - i : 3);
-    }
     config_problem_quote(&out, str_from(text, 199));
     cr_assert(str_eq(str_slice(buf_str(&out), 78, 81), STR("...")), "%.*s", STR_ARG(buf_str(&out)));
 }

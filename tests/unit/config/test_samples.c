@@ -29,9 +29,8 @@ static void read_conf(const char *name, struct buf *text)
     int fd = open(conf_path(name, path), O_RDONLY);
     cr_assert_geq(fd, 0, "%s", path);
     ssize_t got;
-    while ((got = read(fd, buf_reserve(text, 4096), 4096)) > 0) {
+    while ((got = read(fd, buf_reserve(text, 4096), 4096)) > 0)
         buf_commit(text, (size_t)got);
-    }
     close(fd);
 }
 
@@ -53,9 +52,8 @@ Test(samples, the_samples_load)
 /* A line of cutover.yaml: "#key: default" (or "#  key: default"), "#!later", "#?example". */
 static bool is_marked(struct str line, char mark)
 {
-    if (line.len < 2 || line.data[0] != '#') {
+    if (line.len < 2 || line.data[0] != '#')
         return false;
-    }
     bool is_default =
         (line.data[1] >= 'a' && line.data[1] <= 'z') || str_starts_with(line, STR("#  "));
     return mark == '#' ? is_default : line.data[1] == mark;
@@ -74,9 +72,8 @@ static struct config *parse_uncommented(const char *marks, unsigned *uncommented
         size_t next = end < 0 ? rest.len : (size_t)end + 1;
         struct str line = str_slice(rest, 0, next);
         size_t cut = 0;
-        for (const char *mark = marks; *mark != '\0'; mark++) {
+        for (const char *mark = marks; *mark != '\0'; mark++)
             cut = is_marked(line, *mark) ? (*mark == '#' ? 1 : 2) : cut;
-        }
         *uncommented += cut > 0 ? 1 : 0;
         buf_append_str(&out, str_slice(line, cut, line.len));
         rest = str_slice(rest, next, rest.len);

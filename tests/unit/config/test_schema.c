@@ -214,9 +214,8 @@ Test(schema, what_comes_out_of_a_variable_is_only_text)
 Test(schema, more_problems_than_fit_are_counted)
 {
     struct buf text = BUF_EMPTY;
-    for (int i = 0; i < CONFIG_PROBLEMS_MAX + 20; i++) {
+    for (int i = 0; i < CONFIG_PROBLEMS_MAX + 20; i++)
         buf_printf(&text, "zzzzzzz%d: 1\n", i);
-    }
     buf_append_char(&text, '\0');
     cr_assert_not(read_sample(buf_str(&text).data, true));
     cr_assert_eq(problems.count, (unsigned)CONFIG_PROBLEMS_MAX);

@@ -21,9 +21,8 @@ Test(values, durations)
     cr_assert_eq(duration("99999999999999999999d"), UINT64_MAX);
     cr_assert_eq(duration("18446744073709551615s"), UINT64_MAX);
     const char *const bad[] = {"", "5", "s", "-5s", "5 s", "1.5s", "5S", "5sec", "5s5"};
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         cr_assert_eq(duration(bad[i]), 12345678u, "%s", bad[i]);
-    }
 }
 
 Test(values, sizes)
@@ -48,9 +47,8 @@ Test(values, percentages)
     cr_assert(value_percentage(STR("0.5%"), &share, &error) && share == 50);
     cr_assert(value_percentage(STR("100"), &share, &error) && share == 10000);
     const char *const bad[] = {"", "%", "100.01", "1.234", ".5", "5.", "-1", "1%%", "1 %", "1e1"};
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         cr_assert_not(value_percentage(str_of(bad[i]), &share, &error), "%s", bad[i]);
-    }
 }
 
 Test(values, status_ranges)

@@ -14,9 +14,8 @@ Test(words, hosts)
                                "a..b",   ".a",        "a.",     "-a",      "a-",       "10.0.0.300",
                                "10.0.0", "[::1",      "[a]:80", "::1",     "a/b",      "u@a",
                                "a b",    "[::1]x:80", "a:1:2",  "é.org",   "[1.2.3.4]"};
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         cr_assert_not(word_host_split(str_of(bad[i]), &host), "%s", bad[i]);
-    }
 }
 
 static bool is_good(word_rule_cb rule, const char *text)
@@ -44,9 +43,8 @@ Test(words, paths)
     cr_assert(is_good(word_route_path, "/api/v1/"));
     const char *const bad[] = {"",   "api",   "/a?b", "/a#b",     "/a b",
                                "/*", "/a\\b", "/\n",  "/\xC3\xA9"};
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         cr_assert_not(is_good(word_route_path, bad[i]), "%s", bad[i]);
-    }
     cr_assert(is_good(word_check_path, "/health?deep=1"));
     cr_assert(is_good(word_cookie_path, "/app"));
     cr_assert_not(is_good(word_cookie_path, "/; Domain=x"));

@@ -172,9 +172,8 @@ static char *repeat(const char *text, size_t count)
 {
     size_t len = strlen(text);
     char *all = mem_alloc(len * count + 1);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         memcpy(all + i * len, text, len);
-    }
     all[len * count] = '\0';
     return all;
 }

@@ -58,9 +58,8 @@ static inline void file_read(const char *path, struct buf *bytes)
     FILE *file = fopen(path, "rb");
     size_t got;
 
-    if (file == NULL) {
+    if (file == NULL)
         return;
-    }
     do {
         got = fread(buf_reserve(bytes, 4096), 1, 4096, file);
         buf_commit(bytes, got);

@@ -425,9 +425,8 @@ Test(api, explain_takes_nothing_that_could_be_a_second_request)
         "{\"method\":\"GET\",\"path\":\"/\",\"address\":\"nowhere\"}",
         "{\"method\":\"GET\",\"path\":\"/\",\"extra\":1}",
     };
-    for (unsigned i = 0; i < ARRAY_LEN(bodies); i++) {
+    for (unsigned i = 0; i < ARRAY_LEN(bodies); i++)
         cr_expect_eq(call("POST", "/v1/explain", bodies[i]), 400, "%s", bodies[i]);
-    }
 }
 
 Test(api, metrics_have_every_name_of_the_contract_once)

@@ -109,9 +109,8 @@ static void setup(void)
 
 static void teardown(void)
 {
-    if (controller != NULL) {
+    if (controller != NULL)
         stop();
-    }
     config_problems_deinit(&problems);
     tempdir_remove(&dir);
 }
@@ -649,9 +648,8 @@ Test(controller, counters_slots_run_out_gracefully)
     for (unsigned round = 0; round < 3; round++) {
         buf_clear(&routes);
         buf_append_str(&routes, STR("routes:\n"));
-        for (unsigned i = 0; i < 30; i++) {
+        for (unsigned i = 0; i < 30; i++)
             buf_printf(&routes, "  - {name: r%u-%u, path: /r%u, weight: 1}\n", round, i, i);
-        }
         buf_append_char(&routes, '\0');
         write_config("0", BACKENDS, buf_str(&routes).data);
         cr_assert_eq(reload(), CONTROL_OK, "%s", error.text);

@@ -35,9 +35,8 @@ static struct event numbered(unsigned number)
 
 static void add(unsigned count)
 {
-    for (unsigned i = 1; i <= count; i++) {
+    for (unsigned i = 1; i <= count; i++)
         events_add(&events, numbered(i));
-    }
 }
 
 Test(events, none_is_there_at_first)
@@ -85,9 +84,8 @@ static void on_event(struct event_follower *follower, const struct event *event)
     struct listener *listener = CONTAINER_OF(follower, struct listener, follower);
 
     listener->last = event->id;
-    if (++listener->told == listener->stops_after) {
+    if (++listener->told == listener->stops_after)
         event_follower_stop(follower);
-    }
 }
 
 Test(events, followers_hear_of_each_until_they_stop)

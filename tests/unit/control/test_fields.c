@@ -153,9 +153,8 @@ static bool on_pair(void *data, struct str name, struct str value, struct error 
 {
     size_t len = strlen(walked);
     (void)data;
-    if (str_eq(value, STR("bad"))) {
+    if (str_eq(value, STR("bad")))
         return error_set(error, "%.*s is bad", STR_ARG(name));
-    }
     snprintf(walked + len, sizeof(walked) - len, "%.*s=%.*s;", STR_ARG(name), STR_ARG(value));
     return true;
 }

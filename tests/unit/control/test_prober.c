@@ -44,9 +44,8 @@ static void on_guest_closed(uv_handle_t *handle)
 
 static void guest_close(struct guest *guest)
 {
-    if (!uv_is_closing((uv_handle_t *)&guest->tcp)) {
+    if (!uv_is_closing((uv_handle_t *)&guest->tcp))
         uv_close((uv_handle_t *)&guest->tcp, on_guest_closed);
-    }
 }
 
 static void guest_answer(struct guest *guest)
@@ -99,11 +98,10 @@ static void on_guest(uv_stream_t *listener, int status)
     origin->accepted++;
     origin->open++;
     origin->most_open = origin->open > origin->most_open ? origin->open : origin->most_open;
-    if (origin->closes) {
+    if (origin->closes)
         guest_close(guest);
-    } else {
+    else
         uv_read_start((uv_stream_t *)&guest->tcp, on_guest_alloc, on_guest_read);
-    }
 }
 
 static void origin_start(struct origin *origin)
@@ -224,9 +222,8 @@ static bool wait_for(enum health_state state, uint64_t at_most_ms)
     uv_timer_init(&loop, &tick);
     uv_timer_start(&tick, on_tick, 5, 5);
     while (controller->backends[SIDE_OLD].servers[0].health.state != state &&
-           clock_mono_ms() < end_ms) {
+           clock_mono_ms() < end_ms)
         uv_run(&loop, UV_RUN_ONCE);
-    }
     uv_close((uv_handle_t *)&tick, NULL);
     uv_run(&loop, UV_RUN_NOWAIT);
     return controller->backends[SIDE_OLD].servers[0].health.state == state;
@@ -238,9 +235,8 @@ static const char *last_reason(void)
     for (uint64_t id = controller->events.next_id - 1; id > 0; id--) {
         const struct event *event = events_get(&controller->events, id);
 
-        if (strcmp(event->subject, controller->backends[SIDE_OLD].servers[0].server->url) == 0) {
+        if (strcmp(event->subject, controller->backends[SIDE_OLD].servers[0].server->url) == 0)
             return event->reason;
-        }
     }
     return "";
 }
@@ -303,9 +299,8 @@ Test(prober, answers_are_judged_by_their_status)
     };
 
     start("");
-    for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++)
         expect_answer(&answers[i]);
-    }
 }
 
 Test(prober, success_codes_are_the_backends_own)
@@ -390,9 +385,8 @@ Test(prober, a_check_that_slept_counts_for_nothing)
     cr_assert(wait_for(HEALTH_UP, 5000));
     old.answer = new.answer = NULL;
     unsigned before = old.accepted;
-    while (old.accepted == before) { /* a check that waits for an answer in vain ... */
+    while (old.accepted == before) /* a check that waits for an answer in vain ... */
         uv_run(&loop, UV_RUN_ONCE);
-    }
     usleep(800 * 1000); /* ... in a machine that stands still */
     uv_run(&loop, UV_RUN_NOWAIT);
     cr_assert_eq(controller->backends[SIDE_OLD].servers[0].health.failures, 0);
@@ -430,9 +424,8 @@ Test(prober, a_check_waits_for_the_first_address)
     addr_set_port(&addr, (uint16_t)old.port);
     controller_note_addrs(controller, SIDE_OLD, 0, &addr, 1, "");
     cr_assert(wait_for(HEALTH_UP, 5000));
-    for (uint64_t id = 1; id < controller->events.next_id; id++) {
+    for (uint64_t id = 1; id < controller->events.next_id; id++)
         cr_assert_str_neq(events_get(&controller->events, id)->to, "down");
-    }
 }
 
 Test(prober, a_name_that_never_resolves_is_down)
@@ -495,7 +488,6 @@ Test(prober, stopping_in_the_middle_closes_everything)
 {
     old.answer = new.answer = NULL;
     start("");
-    while (old.open == 0) {
+    while (old.open == 0)
         uv_run(&loop, UV_RUN_ONCE);
-    }
 }

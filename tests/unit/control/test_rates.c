@@ -36,9 +36,8 @@ Test(rates, in_the_first_minute_all_requests_are_of_the_last_minute)
 {
     requests(SIDE_OLD, 5);
     cr_expect_eq(rates_last_minute(&rates, sum, SIDE_OLD), 5);
-    for (unsigned second = 0; second < RATES_SECONDS - 1; second++) {
+    for (unsigned second = 0; second < RATES_SECONDS - 1; second++)
         rates_sample(&rates, sum);
-    }
     cr_expect_eq(rates_last_minute(&rates, sum, SIDE_OLD), 5);
 }
 

@@ -29,12 +29,10 @@ static struct {
 
 static bool springs(void)
 {
-    if (trap.countdown == 0 || --trap.countdown > 0) {
+    if (trap.countdown == 0 || --trap.countdown > 0)
         return false;
-    }
-    if (trap.dies) {
+    if (trap.dies)
         _exit(DIED);
-    }
     trap.sprung = true;
     errno = trap.error;
     return true;
@@ -513,9 +511,8 @@ Test(store, a_failure_at_any_call_keeps_the_old_state)
     for (;;) {
         save(99);
         save(100);
-        if (!write_fails_at(failures + 1, EIO)) {
+        if (!write_fails_at(failures + 1, EIO))
             break;
-        }
         failures++;
         expect_no_temp();
         cr_assert(strstr(error.text, "Input/output error") != NULL, "%s", error.text);
@@ -562,9 +559,8 @@ static int die_at(unsigned n)
         struct state made = numbered(200);
 
         if (!store_open(&store, tempdir_file(&dir, "state.json"), &error) ||
-            store_read(&store, &state, &arena, &error) > STORE_PREVIOUS) {
+            store_read(&store, &state, &arena, &error) > STORE_PREVIOUS)
             _exit(1);
-        }
         trap.dies = true;
         trap.countdown = n;
         _exit(store_write(&store, &made, &error) ? 0 : 2);
@@ -603,17 +599,15 @@ Test(store, a_death_at_any_call_leaves_the_old_or_the_new_state)
 /* Writes 1, 2, 3 ... and tells each that is on disk, until it is killed. */
 static void write_for_ever(unsigned from, int told)
 {
-    if (!store_open(&store, tempdir_file(&dir, "state.json"), &error)) {
+    if (!store_open(&store, tempdir_file(&dir, "state.json"), &error))
         _exit(1);
-    }
     (void)store_read(&store, &state, &arena, &error);
     for (unsigned number = from;; number = number % 9000 + 1) {
         struct state made = numbered(number);
 
         if (!store_write(&store, &made, &error) ||
-            syscall(SYS_write, told, &made.sequence, sizeof(made.sequence)) < 0) {
+            syscall(SYS_write, told, &made.sequence, sizeof(made.sequence)) < 0)
             _exit(2);
-        }
     }
 }
 
@@ -630,9 +624,8 @@ Test(store, kill_nine_at_any_moment_leaves_the_old_or_the_new_state)
         store_close(&store);
         cr_assert_eq(pipe(told), 0);
         child = fork();
-        if (child == 0) {
+        if (child == 0)
             write_for_ever(round + 1, told[1]);
-        }
         close(told[1]);
         usleep(500 + round * 137 % 4000);
         kill(child, SIGKILL);
@@ -695,9 +688,8 @@ Test(store, a_full_disk_keeps_the_old_state)
     struct state made = numbered(3);
 
     cr_assert_eq(mkdir(tempdir_file(&dir, "disk"), 0700), 0);
-    if (!mount_tiny(tempdir_file(&dir, "disk"))) {
+    if (!mount_tiny(tempdir_file(&dir, "disk")))
         cr_skip_test("no tmpfs can be mounted here");
-    }
     cr_assert(store_open(&full, tempdir_file(&dir, "disk/state.json"), &error));
     made = numbered(2);
     cr_assert(store_write(&full, &made, &error), "%s", error.text);
@@ -725,9 +717,8 @@ Test(store, a_disk_that_can_only_be_read_is_told)
     struct store full;
 
     cr_assert_eq(mkdir(tempdir_file(&dir, "disk"), 0700), 0);
-    if (!mount_tiny(tempdir_file(&dir, "disk"))) {
+    if (!mount_tiny(tempdir_file(&dir, "disk")))
         cr_skip_test("no tmpfs can be mounted here");
-    }
     cr_assert_eq(mount(NULL, tempdir_file(&dir, "disk"), NULL, MS_REMOUNT | MS_RDONLY, NULL), 0);
     cr_assert_not(store_open(&full, tempdir_file(&dir, "disk/state.json"), &error));
     cr_assert(strstr(error.text, "Read-only file system") != NULL, "%s", error.text);

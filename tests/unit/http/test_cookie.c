@@ -38,9 +38,8 @@ Test(cookie, find)
         struct str value;
         bool found = cookie_find(&message, STR("cutover"), &value);
         cr_expect_eq(found, ROWS[i][1] != NULL, "%s", ROWS[i][0]);
-        if (found && ROWS[i][1] != NULL) {
+        if (found && ROWS[i][1] != NULL)
             expect_str(value, ROWS[i][1]);
-        }
     }
 }
 
@@ -59,9 +58,8 @@ Test(cookie, find_looks_into_every_cookie_field)
 Test(cookie, find_is_linear)
 {
     struct buf many = BUF_EMPTY;
-    for (int i = 0; i < 100000; i++) {
+    for (int i = 0; i < 100000; i++)
         buf_append_str(&many, STR("a=b; "));
-    }
     buf_append_str(&many, STR("cutover=1"));
     struct field field = {STR("Cookie"), buf_str(&many), FIELD_COOKIE};
     struct message message = {.fields = &field, .count = 1};

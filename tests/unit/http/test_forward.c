@@ -17,6 +17,7 @@ static void set_up(void)
     request = (struct forward_request){
         .message = &message,
         .host = STR("10.0.0.5:3000"),
+        .peer_ip = STR("192.0.2.7"),
         .client_ip = STR("192.0.2.7"),
         .scheme = STR("https"),
         .port = STR("443"),
@@ -214,9 +215,8 @@ Test(forward, at_most_30_entries_are_forwarded)
 
     request.trusted = true;
     buf_append_str(&head, STR("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: "));
-    for (int i = 1; i <= 40; i++) {
+    for (int i = 1; i <= 40; i++)
         buf_printf(&head, "10.0.0.%d%s", i, i == 20 ? "\r\nX-Forwarded-For: " : ",");
-    }
     buf_printf(&head, "\r\n\r\n%c", '\0');
     read_head(PARSER_REQUEST, head.data, false);
     forward_request_head(&request, &out);
@@ -233,10 +233,16 @@ Test(forward, the_extra_header_carries_the_client)
     expect_request("GET / HTTP/1.1\r\nHost: shop.example\r\ncf-connecting-ip: 6.6.6.6\r\n\r\n",
                    "GET / HTTP/1.1\r\nHost: 10.0.0.5:3000\r\n" FROM_CLIENT(
                        "shop.example") "CF-Connecting-IP: 192.0.2.7\r\n" ID_AND_VIA "\r\n");
-    request.client_ip_header = STR("X-Real-IP");
+}
+
+Test(forward, the_extra_header_is_made_anew_also_behind_a_trusted_edge)
+{
+    request.client_ip_header = STR("CF-Connecting-IP");
     request.trusted = true;
-    expect_request("GET / HTTP/1.1\r\nHost: shop.example\r\nX-Real-IP: 6.6.6.6\r\n\r\n",
-                   "GET / HTTP/1.1\r\nHost: 10.0.0.5:3000\r\nX-Real-IP: 6.6.6.6\r\n" TAIL "\r\n");
+    request.client_ip = STR("203.0.113.9");
+    expect_request("GET / HTTP/1.1\r\nHost: shop.example\r\nCF-Connecting-IP: 6.6.6.6\r\n\r\n",
+                   "GET / HTTP/1.1\r\nHost: 10.0.0.5:3000\r\n" FROM_CLIENT(
+                       "shop.example") "CF-Connecting-IP: 203.0.113.9\r\n" ID_AND_VIA "\r\n");
 }
 
 Test(forward, request_ids_are_kept_when_they_are_plain)
@@ -307,9 +313,8 @@ Test(forward, the_room_reserved_is_enough_for_the_worst)
     for (size_t i = 0; i < ARRAY_LEN(LINES); i++) {
         struct buf head = BUF_EMPTY;
         buf_append_str(&head, STR("GET / HTTP/1.1\r\nHost:a\r\n"));
-        for (int count = 0; count < 60; count++) {
+        for (int count = 0; count < 60; count++)
             buf_append_str(&head, str_of(LINES[i]));
-        }
         buf_printf(&head, "\r\n%c", '\0');
         read_head(PARSER_REQUEST, head.data, false);
         for (int trusted = 0; trusted < 2; trusted++) {
@@ -328,9 +333,8 @@ Test(forward, an_upgrade_of_many_commas_fits)
 
     request.upgrade = true;
     buf_append_str(&head, STR("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: a"));
-    for (int i = 0; i < 4000; i++) {
+    for (int i = 0; i < 4000; i++)
         buf_append_str(&head, STR(",a"));
-    }
     buf_printf(&head, "\r\n\r\n%c", '\0');
     read_head(PARSER_REQUEST, head.data, false);
     forward_request_head(&request, &out);
@@ -480,9 +484,8 @@ Test(forward, other_urls_stay)
         "Refresh: 5",
         "Link: <http://app.up.example:3000/>",
     };
-    for (size_t i = 0; i < ARRAY_LEN(LINES); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(LINES); i++)
         expect_location(LINES[i], LINES[i]);
-    }
     response.rewrite_location = false;
     expect_location("Location: http://app.up.example:3000/",
                     "Location: http://app.up.example:3000/");
@@ -502,9 +505,8 @@ Test(forward, many_rewritten_urls_fit)
     response.backend_authority = STR("a");
     response.client_authority = STR("a-rather-long-name.of-the-host.that-the.client.asked.example");
     buf_append_str(&head, STR("HTTP/1.1 200 OK\r\n"));
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 60; i++)
         buf_append_str(&head, STR("Location:http://a\r\n"));
-    }
     buf_printf(&head, "\r\n%c", '\0');
     read_head(PARSER_RESPONSE, head.data, false);
     response.body = message.body;

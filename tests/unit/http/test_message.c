@@ -20,9 +20,8 @@ Test(message, every_name_has_its_id_in_any_case)
         char copy[64];
         struct str name = NAMES[i].name;
         cr_expect_eq(field_id_of(name), NAMES[i].id, "%.*s", STR_ARG(name));
-        for (size_t at = 0; at < name.len; at++) {
+        for (size_t at = 0; at < name.len; at++)
             copy[at] = (char)toupper((unsigned char)name.data[at]);
-        }
         cr_expect_eq(field_id_of(str_from(copy, name.len)), NAMES[i].id, "%.*s", STR_ARG(name));
     }
 }

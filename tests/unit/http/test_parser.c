@@ -115,9 +115,8 @@ Test(parser, finds_the_same_end_byte_by_byte)
     static const struct str DATA = STR_INIT("\r\nGET / HTTP/1.1\r\nA: b\r\n\r\nGET /");
     size_t searched = 0;
 
-    for (size_t len = 0; len < 26; len++) {
+    for (size_t len = 0; len < 26; len++)
         cr_assert_eq(parser_find_head(str_slice(DATA, 0, len), &searched), 0, "at %zu", len);
-    }
     cr_expect_eq(parser_find_head(str_slice(DATA, 0, 26), &searched), 26);
 }
 
@@ -431,9 +430,8 @@ Test(parser, more_chunks_than_slices_take_more_calls)
     struct slices slices;
     size_t used;
 
-    for (int i = 0; i < 2 * SLICES_MAX; i++) {
+    for (int i = 0; i < 2 * SLICES_MAX; i++)
         buf_append_str(&data, STR("1\r\nx\r\n"));
-    }
     buf_append_str(&data, STR("0\r\n\r\nnext"));
     cr_assert_eq(read_request(CHUNKED_HEAD), PARSE_DONE);
     struct str rest = buf_str(&data);
@@ -453,9 +451,8 @@ Test(parser, a_full_batch_that_ends_the_body_is_done)
     struct slices slices;
     size_t used;
 
-    for (int i = 0; i < SLICES_MAX; i++) {
+    for (int i = 0; i < SLICES_MAX; i++)
         buf_append_str(&data, STR("1\r\nx\r\n"));
-    }
     buf_append_str(&data, STR("0\r\n\r\n"));
     cr_assert_eq(read_request(CHUNKED_HEAD), PARSE_DONE);
     cr_expect_eq(parser_body(&parser, buf_str(&data), &used, &slices), PARSE_DONE);
@@ -517,9 +514,8 @@ Test(parser, broken_chunks_are_refused_at_every_split)
             cr_assert_eq(read_request(CHUNKED_HEAD), PARSE_DONE);
             enum parse_result result = feed(ROWS[i], step, &used);
             cr_expect_eq(result, PARSE_BAD, "row %zu, step %zu: %d", i, step, (int)result);
-            if (result != PARSE_BAD) {
+            if (result != PARSE_BAD)
                 break;
-            }
             struct slices slices;
             cr_expect_eq(parser.fault, STRICT_CHUNK);
             cr_expect_eq(parser_body(&parser, STR("0\r\n\r\n"), &used, &slices), PARSE_BAD);

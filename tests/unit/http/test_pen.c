@@ -36,11 +36,9 @@ Test(pen, kept_lines_come_out_in_the_usual_form)
 
     buf_append_str(&out, STR("before"));
     pen_open(&pen, &out, 256);
-    for (unsigned i = 0; i < message.count; i++) {
-        if (message.fields[i].id != FIELD_CONNECTION) {
+    for (unsigned i = 0; i < message.count; i++)
+        if (message.fields[i].id != FIELD_CONNECTION)
             pen_keep(&pen, &message.fields[i]);
-        }
-    }
     pen_flush(&pen);
     pen_content_length(&pen, UINT64_MAX);
     pen_content_length(&pen, 0);

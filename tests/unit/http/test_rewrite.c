@@ -71,9 +71,8 @@ Test(rewrite, refresh_holds_a_url)
         {"5; url=", ""},
         {"", ""},
     };
-    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++)
         expect_str(rewrite_refresh_url(str_of(ROWS[i][0])), ROWS[i][1]);
-    }
 }
 
 Test(rewrite, hosts_have_no_port)

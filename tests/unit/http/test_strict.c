@@ -405,7 +405,6 @@ Test(strict, bad_responses_are_refused)
 
 Test(strict, every_fault_has_a_text)
 {
-    for (int fault = STRICT_OK; fault <= STRICT_DISAGREE; fault++) {
+    for (int fault = STRICT_OK; fault <= STRICT_DISAGREE; fault++)
         cr_expect_gt(strlen(strict_fault_text((enum strict_fault)fault)), 1);
-    }
 }

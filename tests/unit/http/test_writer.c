@@ -15,9 +15,8 @@ static void expect_body(enum body_kind body, const struct slices *slices, bool l
     struct iovec iov[WRITER_IOV_MAX];
     unsigned count = writer_body(body, slices, last, chunk, iov);
 
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         buf_append(&out, iov[i].iov_base, iov[i].iov_len);
-    }
     expect_str(buf_str(&out), wanted);
     buf_deinit(&out);
 }

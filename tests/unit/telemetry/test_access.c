@@ -129,9 +129,8 @@ Test(access, all_writes_all_and_off_nothing)
 Test(access, a_sample_is_one_in_a_hundred)
 {
     unsigned written = 0;
-    for (uint64_t ordinal = 7; ordinal < 1007; ordinal++) {
+    for (uint64_t ordinal = 7; ordinal < 1007; ordinal++)
         written += access_wanted(ACCESS_SAMPLED, 1000, &entry, ordinal) ? 1 : 0;
-    }
     cr_assert_eq(written, 10);
 }
 

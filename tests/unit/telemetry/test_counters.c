@@ -26,9 +26,8 @@ Test(counters, a_sum_has_every_counter)
     }
     counters_sum(sum, a);
     counters_sum(sum, b);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         cr_assert_eq(counter_read((counter *)(void *)sum + i), i + 1 + 1000000);
-    }
     cr_assert_eq(counter_read(&sum->requests[0][0][0][0]), 1000001);
     cr_assert_eq(counter_read(&sum->first_byte[1].sum_us), count + 1000000);
     counters_free(a);
@@ -54,9 +53,8 @@ static void *work(void *argument)
 static uint64_t requests_of(struct counters *const workers[WORKERS])
 {
     struct counters *sum = counters_new();
-    for (unsigned i = 0; i < WORKERS; i++) {
+    for (unsigned i = 0; i < WORKERS; i++)
         counters_sum(sum, workers[i]);
-    }
     uint64_t requests = counter_read(&sum->requests[SIDE_NEW][0][REASON_COOKIE][2]);
     cr_assert_leq(counter_read(&sum->connections), WORKERS);
     counters_free(sum);
@@ -77,13 +75,11 @@ Test(counters, sums_are_exact_while_workers_count)
         cr_assert_geq(now, before);
         before = now;
     }
-    for (unsigned i = 0; i < WORKERS; i++) {
+    for (unsigned i = 0; i < WORKERS; i++)
         cr_assert_eq(pthread_join(threads[i], NULL), 0);
-    }
     cr_assert_eq(requests_of(workers), WORKERS * ROUNDS);
-    for (unsigned i = 0; i < WORKERS; i++) {
+    for (unsigned i = 0; i < WORKERS; i++)
         counters_free(workers[i]);
-    }
 }
 
 Test(counters, a_status_has_a_class)

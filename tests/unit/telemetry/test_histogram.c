@@ -31,9 +31,8 @@ static unsigned bucket_of(uint64_t duration_us)
 Test(histogram, bounds_rise_and_the_last_has_none)
 {
     cr_assert_eq(histogram_bound_us(0), 500);
-    for (unsigned i = 1; i < HISTOGRAM_BUCKETS; i++) {
+    for (unsigned i = 1; i < HISTOGRAM_BUCKETS; i++)
         cr_assert_gt(histogram_bound_us(i), histogram_bound_us(i - 1));
-    }
     cr_assert_eq(histogram_bound_us(HISTOGRAM_BUCKETS - 2), 300000000);
     cr_assert_eq(histogram_bound_us(HISTOGRAM_BUCKETS - 1), UINT64_MAX);
 }
@@ -50,9 +49,8 @@ Test(histogram, a_duration_is_in_the_first_bucket_whose_bound_it_does_not_exceed
 
 Test(histogram, the_sum_is_exact)
 {
-    for (uint64_t i = 1; i <= 1000; i++) {
+    for (uint64_t i = 1; i <= 1000; i++)
         histogram_note(&histogram, i * 1000);
-    }
     cr_assert_eq(histogram.sum_us, 500500000);
     cr_assert_eq(histogram.bucket[bucket_of(1)], 1);
 }

@@ -40,11 +40,9 @@ static const char *metrics(void)
 static bool has_line(const char *all, const char *line)
 {
     size_t len = strlen(line);
-    for (const char *at = strstr(all, line); at != NULL; at = strstr(at + 1, line)) {
-        if ((at == all || at[-1] == '\n') && at[len] == '\n') {
+    for (const char *at = strstr(all, line); at != NULL; at = strstr(at + 1, line))
+        if ((at == all || at[-1] == '\n') && at[len] == '\n')
             return true;
-        }
-    }
     return false;
 }
 
@@ -115,9 +113,8 @@ Test(prometheus, both_backends_show_from_the_start)
         "# TYPE cutover_first_byte_seconds histogram",
     };
     const char *all = metrics();
-    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
         cr_assert(has_line(all, lines[i]), "%s", lines[i]);
-    }
 }
 
 Test(prometheus, only_series_that_say_something_are_written)
@@ -154,25 +151,22 @@ Test(prometheus, what_was_counted_is_written_where_it_belongs)
         "cutover_body_bytes_total{backend=\"new\",direction=\"out\"} 15",
         "cutover_retries_total{backend=\"old\"} 16",
     };
-    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
         cr_assert(has_line(all, lines[i]), "%s", lines[i]);
-    }
 }
 
 /* A series may stand there only once, or the scrape is refused as a whole. */
 Test(prometheus, no_series_is_written_twice)
 {
     counter *all_counters = (counter *)(void *)sum;
-    for (size_t i = 0; i < sizeof(*sum) / sizeof(counter); i++) {
+    for (size_t i = 0; i < sizeof(*sum) / sizeof(counter); i++)
         counter_add(&all_counters[i], 1);
-    }
     struct str rest = str_of(metrics());
     struct str line;
     while (str_next_part(&rest, '\n', &line)) {
         ptrdiff_t end = str_find_char(line, '}', 0);
-        if (end < 0 || line.data[0] == '#') {
+        if (end < 0 || line.data[0] == '#')
             continue;
-        }
         cr_assert_null(memmem(rest.data, rest.len, line.data, (size_t)end + 1), "%.*s",
                        STR_ARG(line));
     }

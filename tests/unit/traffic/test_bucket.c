@@ -13,9 +13,8 @@ static unsigned moved(unsigned before, unsigned after, enum side to)
 {
     unsigned count = 0;
     for (unsigned bucket = 0; bucket < BUCKETS; bucket++) {
-        if (bucket_side(bucket, before) == bucket_side(bucket, after)) {
+        if (bucket_side(bucket, before) == bucket_side(bucket, after))
             continue;
-        }
         cr_assert_eq(bucket_side(bucket, after), to);
         cr_assert(bucket >= (before < after ? before : after));
         cr_assert(bucket < (before < after ? after : before));
@@ -26,17 +25,15 @@ static unsigned moved(unsigned before, unsigned after, enum side to)
 
 Test(bucket, raising_moves_exactly_the_buckets_between)
 {
-    for (size_t i = 1; i < ARRAY_LEN(weights); i++) {
+    for (size_t i = 1; i < ARRAY_LEN(weights); i++)
         cr_assert_eq(moved(weights[i - 1], weights[i], SIDE_NEW), weights[i] - weights[i - 1]);
-    }
     cr_assert_eq(moved(1025, 1026, SIDE_NEW), 1);
 }
 
 Test(bucket, lowering_moves_exactly_those_back)
 {
-    for (size_t i = 1; i < ARRAY_LEN(weights); i++) {
+    for (size_t i = 1; i < ARRAY_LEN(weights); i++)
         cr_assert_eq(moved(weights[i], weights[i - 1], SIDE_OLD), weights[i] - weights[i - 1]);
-    }
     cr_assert_eq(moved(10000, 0, SIDE_OLD), BUCKETS);
 }
 
@@ -72,9 +69,8 @@ Test(bucket, values_spread_evenly)
         int len = snprintf(text, sizeof(text), "user-%u", user);
         unsigned bucket = bucket_of_value(str_from(text, (size_t)len));
         cr_assert_lt(bucket, BUCKETS);
-        for (size_t i = 0; i < ARRAY_LEN(weights); i++) {
+        for (size_t i = 0; i < ARRAY_LEN(weights); i++)
             below[i] += bucket < weights[i] ? 1 : 0;
-        }
     }
     for (size_t i = 0; i < ARRAY_LEN(weights); i++) {
         /* Three standard deviations of a fair draw are 475 at most; the users are fixed. */
@@ -127,22 +123,18 @@ Test(bucket, any_1000_draws_in_a_row_have_the_share_within_3)
                            UINT64_MAX - 2 * ROW,
                            UINT64_MAX - 999,
                            UINT64_MAX - 10};
-    for (size_t i = 7; i < ARRAY_LEN(firsts); i++) {
+    for (size_t i = 7; i < ARRAY_LEN(firsts); i++)
         firsts[i] = firsts[i - 1] * 6364136223846793005u + 1442695040888963407u;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(firsts); i++) {
-        for (size_t j = 0; j < ARRAY_LEN(weights); j++) {
+    for (size_t i = 0; i < ARRAY_LEN(firsts); i++)
+        for (size_t j = 0; j < ARRAY_LEN(weights); j++)
             check_share(firsts[i], weights[j]);
-        }
-    }
 }
 
 Test(bucket, every_weight_gets_its_share_of_the_first_draws)
 {
     unsigned drawn[BUCKETS] = {0};
-    for (uint64_t term = 0; term < ROW; term++) {
+    for (uint64_t term = 0; term < ROW; term++)
         drawn[bucket_of_draw(term, 0, BUCKETS)]++;
-    }
     unsigned on_new = 0;
     for (unsigned weight = 1; weight <= WEIGHT_MAX; weight++) {
         on_new += drawn[weight - 1];
@@ -191,7 +183,6 @@ Test(bucket, anything_else_in_a_mark_is_absent)
                                         "0427no", "+427",  " 427",  "-001",  "04 7",  "o0427",
                                         "0x1f",   "0427 ", "42.7n", "n",     "nnnn",  "00427o"};
     struct bucket_mark mark;
-    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
         cr_assert_not(bucket_mark_parse(str_of(wrong[i]), &mark), "\"%s\"", wrong[i]);
-    }
 }

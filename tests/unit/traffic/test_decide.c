@@ -188,12 +188,10 @@ Test(decide, a_whole_plan_moves_every_user_once_to_new_and_once_back)
     static enum side sides[BUCKETS];
     static unsigned moves[BUCKETS][SIDES];
     static const unsigned plan[] = {0, 1000, 3000, 7000, 10000, 3000, 0};
-    for (size_t i = 0; i < ARRAY_LEN(plan); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(plan); i++)
         cr_assert_eq(ramp_to(plan[i], sides, moves), plan[i]);
-    }
-    for (unsigned bucket = 0; bucket < BUCKETS; bucket++) {
+    for (unsigned bucket = 0; bucket < BUCKETS; bucket++)
         cr_assert(moves[bucket][SIDE_NEW] == 1 && moves[bucket][SIDE_OLD] == 1);
-    }
 }
 
 /* --- identities */
@@ -238,9 +236,8 @@ static bool query_gives(const char *query, const char *value)
 {
     request.query = str_of(query);
     struct decision decision = decide_request();
-    if (value == NULL) {
+    if (value == NULL)
         return decision.needs_draw;
-    }
     return decision.reason == REASON_IDENTITY && decision.bucket == bucket_of_value(str_of(value));
 }
 
@@ -374,9 +371,8 @@ static struct decision draw(uint64_t term)
 static unsigned new_of_1000_draws(void)
 {
     unsigned on_new = 0;
-    for (uint64_t term = 5000; term < 6000; term++) {
+    for (uint64_t term = 5000; term < 6000; term++)
         on_new += draw(term).side == SIDE_NEW ? 1 : 0;
-    }
     return on_new;
 }
 

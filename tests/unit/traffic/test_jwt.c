@@ -17,13 +17,11 @@ static struct str bearer(struct str json)
     unsigned held = 0;
     for (size_t i = 0; i < json.len; i++) {
         bits = bits << 8 | (unsigned char)json.data[i];
-        for (held += 8; held >= 6; held -= 6) {
+        for (held += 8; held >= 6; held -= 6)
             text[len++] = alphabet[bits >> (held - 6) & 63];
-        }
     }
-    if (held > 0) {
+    if (held > 0)
         text[len++] = alphabet[bits << (6 - held) & 63];
-    }
     memcpy(text + len, ".c2ln", 5);
     return str_from(text, len + 5);
 }
@@ -91,9 +89,8 @@ Test(jwt, other_kinds_of_claims_are_absent)
                                            "\"sub\"",
                                            "",
                                            "{\"sub\":99999999999999999999}"};
-    for (size_t i = 0; i < ARRAY_LEN(payloads); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(payloads); i++)
         cr_assert_not(has(bearer(str_of(payloads[i]))), "%s", payloads[i]);
-    }
 }
 
 Test(jwt, what_is_no_bearer_token_is_absent)
@@ -110,9 +107,8 @@ Test(jwt, what_is_no_bearer_token_is_absent)
                                          "Bearer e30.eyJzdWIiOiI0MiJ9=.c2ln",
                                          "Bearer e30.eyJz dWIiOiI0MiJ9.c2ln",
                                          "Bearer e30.eyJzdWIiOiI0MiJ9a.c2ln"};
-    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(values); i++)
         cr_assert_not(has(str_of(values[i])), "%s", values[i]);
-    }
     cr_assert(has(STR("Bearer e30.eyJzdWIiOiI0MiJ9.c2ln")));
     cr_assert(has(STR("bearer  e30.eyJzdWIiOiI0MiJ9.")));
 }
@@ -130,9 +126,8 @@ static struct str payload_of_size(size_t size)
 Test(jwt, a_payload_may_have_8_kib)
 {
     cr_assert(has(bearer(payload_of_size(8192))));
-    for (size_t size = 8193; size < 8300; size++) {
+    for (size_t size = 8193; size < 8300; size++)
         cr_assert_not(has(bearer(payload_of_size(size))), "%zu", size);
-    }
 }
 
 Test(jwt, deep_nesting_is_refused_and_harmless)

@@ -26,9 +26,8 @@ Test(outlier, errors_in_a_row_eject_for_a_while)
 Test(outlier, a_success_ends_the_row)
 {
     struct outlier outlier = {0};
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 100; i++)
         cr_assert_not(outlier_note(&outlier, &policy, i % 3 == 2, 0));
-    }
     cr_assert_not(outlier_is_ejected(&outlier, 0));
 }
 
@@ -49,9 +48,8 @@ Test(outlier, errors_during_an_ejection_are_old_news)
 {
     struct outlier outlier = {0};
     ejection_ms(&outlier, 0);
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 10; i++)
         cr_assert_not(outlier_note(&outlier, &policy, false, 9999));
-    }
     cr_assert_eq(outlier.ejected_until_ms, 10000);
     cr_assert_eq(ejection_ms(&outlier, 10000), 20000);
 }
@@ -61,9 +59,8 @@ Test(outlier, zero_errors_allowed_means_never)
     struct outlier_policy never = policy;
     never.consecutive_errors = 0;
     struct outlier outlier = {0};
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 100; i++)
         cr_assert_not(outlier_note(&outlier, &never, false, 1));
-    }
     cr_assert_not(outlier_is_ejected(&outlier, 1));
 }
 
