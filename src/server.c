@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/admin.h"
+#include "control/orders.h"
 #include "http/parser.h"
 #include "proxy/worker.h"
 
@@ -231,7 +232,7 @@ static void on_hangup(uv_signal_t *handle, int number)
 
     (void)number;
     config_problems_init(&problems);
-    if (controller_reload(&process->controller, &request, &problems, &error) != CONTROL_OK) {
+    if (order_reload(&process->controller, &request, &problems, &error) != CONTROL_OK) {
         struct buf text = BUF_EMPTY;
         config_problems_format(&problems, &text);
         log_event(LOG_ERROR, "reload refused: the old configuration goes on",

@@ -26,7 +26,7 @@ void buf_deinit(struct buf *buf)
 
 static void move_to_front(struct buf *buf)
 {
-    if (buf->start > 0) {
+    if (buf->start > 0 && buf->data != NULL) {
         memmove(buf->data, buf->data + buf->start, buf_len(buf));
         buf->end -= buf->start;
         buf->start = 0;

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-bool error_set(struct error *error, const char *format, ...)
+void error_write(struct error *error, const char *format, ...)
 {
     struct error made = {""};
     va_list arguments;
@@ -18,10 +18,9 @@ bool error_set(struct error *error, const char *format, ...)
     vsnprintf(made.text, sizeof(made.text), format, arguments);
     va_end(arguments);
     *error = made;
-    return false;
 }
 
-bool error_set_errno(struct error *error, int number, const char *format, ...)
+void error_write_errno(struct error *error, int number, const char *format, ...)
 {
     struct error made = {""};
     va_list arguments;
@@ -32,5 +31,4 @@ bool error_set_errno(struct error *error, int number, const char *format, ...)
     size_t len = strlen(made.text);
     snprintf(made.text + len, sizeof(made.text) - len, ": %s", strerror(number));
     *error = made;
-    return false;
 }

@@ -36,7 +36,7 @@ const char *read_clean(const char *text)
 {
     static char clean[CLEAN_BYTES]; /* the command line has one thread */
     size_t len = 0;
-    for (; text[len] != '\0' && len < CLEAN_BYTES - 1; len++)
+    for (; len < CLEAN_BYTES - 1 && text[len] != '\0'; len++)
         clean[len] = text[len] >= 0x20 && text[len] < 0x7f ? text[len] : '?';
     clean[len] = '\0';
     return clean;

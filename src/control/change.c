@@ -7,6 +7,7 @@
 
 #include "control/api.h"
 #include "control/fields.h"
+#include "control/orders.h"
 #include "control/record.h"
 #include "control/status.h"
 
@@ -139,7 +140,7 @@ static void apply_weight(struct controller *controller, const struct admin_reque
     }
     route = str_eq(route, STR(ROUTE_MAIN)) ? STR("") : route;
     unsigned from = weight_now(controller, route);
-    enum control_result result = controller_set_weight(controller, control, route, weight, &error);
+    enum control_result result = order_weight(controller, control, route, weight, &error);
     if (result != CONTROL_OK)
         api_refuse(answer, result, error.text);
     else if (control->dry_run)
@@ -204,7 +205,7 @@ void change_rollback(struct controller *controller, const struct admin_request *
         api_refuse_fields(answer, &fields);
     } else {
         enum control_result result =
-            controller_rollback(controller, &control, to, force, &durable, &error);
+            order_rollback(controller, &control, to, force, &durable, &error);
         if (result == CONTROL_OK)
             answer_rollback(controller, request, to, durable, answer);
         else
@@ -238,7 +239,7 @@ void change_backend(struct controller *controller, const struct admin_request *r
         api_refuse_fields(answer, &fields);
     } else {
         enum control_result result =
-            controller_set_admin(controller, &control, is_new ? SIDE_NEW : SIDE_OLD, state, &error);
+            order_admin(controller, &control, is_new ? SIDE_NEW : SIDE_OLD, state, &error);
         if (result == CONTROL_OK)
             answer_status(controller, request, answer);
         else
@@ -291,7 +292,7 @@ void change_reload(struct controller *controller, const struct admin_request *re
     struct config_problems problems;
     struct error error = {.text = ""};
     config_problems_init(&problems);
-    enum control_result result = controller_reload(controller, &control, &problems, &error);
+    enum control_result result = order_reload(controller, &control, &problems, &error);
     if (result == CONTROL_OK)
         answer_status(controller, request, answer);
     else if (problems.count > 0)

@@ -6,6 +6,7 @@
  * over by the gap, and no If-Match from before a restart is ever right by accident.
  */
 #include "control/draft.h"
+#include "control/orders.h"
 
 #include "base/check.h"
 #include "base/clock.h"

@@ -5,6 +5,8 @@
  *
  * Every order ends in order_end, and so in the audit trail, also when it was refused.
  */
+#include "control/orders.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -132,9 +134,9 @@ static enum control_result change_route(struct order *order, struct str route, u
     return save_and_apply(order, &draft);
 }
 
-enum control_result controller_set_weight(struct controller *controller,
-                                          const struct control_request *request, struct str route,
-                                          unsigned weight, struct error *error)
+enum control_result order_weight(struct controller *controller,
+                                 const struct control_request *request, struct str route,
+                                 unsigned weight, struct error *error)
 {
     bool is_main = str_is_empty(route) || str_eq(route, STR(ROUTE_MAIN));
     unsigned now = controller->state.weight;
@@ -193,9 +195,9 @@ static enum control_result check_old(const struct order *order, bool force)
     return CONTROL_OLD_NOT_USABLE;
 }
 
-enum control_result controller_rollback(struct controller *controller,
-                                        const struct control_request *request, unsigned to,
-                                        bool force, bool *durable, struct error *error)
+enum control_result order_rollback(struct controller *controller,
+                                   const struct control_request *request, unsigned to, bool force,
+                                   bool *durable, struct error *error)
 {
     enum control_result result;
     struct order order;
@@ -231,9 +233,9 @@ static enum control_result change_admin(struct order *order, enum side side, enu
     return result;
 }
 
-enum control_result controller_set_admin(struct controller *controller,
-                                         const struct control_request *request, enum side side,
-                                         enum admin_state state, struct error *error)
+enum control_result order_admin(struct controller *controller,
+                                const struct control_request *request, enum side side,
+                                enum admin_state state, struct error *error)
 {
     enum admin_state now = controller->state.admin[side];
     enum control_result result;
@@ -289,9 +291,9 @@ static void adopt_config(struct controller *controller, struct config *next)
         state_save(controller, &error); /* new routes; when it fails it is tried again */
 }
 
-enum control_result controller_reload(struct controller *controller,
-                                      const struct control_request *request,
-                                      struct config_problems *problems, struct error *error)
+enum control_result order_reload(struct controller *controller,
+                                 const struct control_request *request,
+                                 struct config_problems *problems, struct error *error)
 {
     enum control_result result;
     struct config *next;

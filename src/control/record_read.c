@@ -36,7 +36,7 @@ static bool decode_u64(const struct decoder *decoder, const json_t *object, cons
 static bool decode_weight(const struct decoder *decoder, const json_t *object, const char *name,
                           unsigned *weight)
 {
-    uint64_t value = 0;
+    uint64_t value;
 
     if (!decode_u64(decoder, object, name, WEIGHT_MAX, &value))
         return false;
@@ -116,7 +116,7 @@ static bool decode_last(const struct decoder *decoder, const json_t *root, struc
 
 static bool decode_root(const struct decoder *decoder, const json_t *root, struct state *state)
 {
-    uint64_t version = 0;
+    uint64_t version;
 
     if (!decode_u64(decoder, root, "version", INT64_MAX, &version))
         return false;

@@ -52,9 +52,8 @@ bool listener_open(struct listener *listener, const struct addr *address, bool s
     if (getsockname(listener->fd, (struct sockaddr *)&bound, &bound_len) == -1)
         goto fail;
     listener->address = *address;
-    addr_set_port(&listener->address, ntohs(address->any.sa_family == AF_INET6
-                                                ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                                : ((struct sockaddr_in *)&bound)->sin_port));
+    struct addr real = addr_from_sockaddr((struct sockaddr *)&bound);
+    addr_set_port(&listener->address, addr_port(&real));
     return true;
 
 fail:

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "control/controller.h"
+#include "control/orders.h"
 #include "tempdir.h"
 
 static struct tempdir dir;
@@ -121,19 +122,19 @@ static const struct control_request nobody = {.actor = STR_INIT("test"), .reason
 
 static enum control_result set_weight(const char *route, unsigned weight)
 {
-    return controller_set_weight(controller, &nobody, str_of(route), weight, &error);
+    return order_weight(controller, &nobody, str_of(route), weight, &error);
 }
 
 static enum control_result set_admin(enum side side, enum admin_state state)
 {
-    return controller_set_admin(controller, &nobody, side, state, &error);
+    return order_admin(controller, &nobody, side, state, &error);
 }
 
 static enum control_result reload(void)
 {
     config_problems_deinit(&problems);
     config_problems_init(&problems);
-    return controller_reload(controller, &nobody, &problems, &error);
+    return order_reload(controller, &nobody, &problems, &error);
 }
 
 /* The disk takes nothing: a folder stands where the new file has to be made. */
@@ -324,13 +325,13 @@ Test(controller, if_match_must_name_the_present_generation)
 
     request.has_if_match = true;
     request.if_match = controller->generation + 1;
-    cr_assert_eq(controller_set_weight(controller, &request, STR(""), 5000, &error),
+    cr_assert_eq(order_weight(controller, &request, STR(""), 5000, &error),
                  CONTROL_GENERATION_STALE);
     cr_assert_eq(published.weight, 1250);
     cr_assert_str_eq(last_event()->result, "generation_stale");
     request.if_match = controller->generation;
-    cr_assert_eq(controller_set_weight(controller, &request, STR(""), 5000, &error), CONTROL_OK);
-    cr_assert_eq(controller_set_weight(controller, &request, STR(""), 6000, &error),
+    cr_assert_eq(order_weight(controller, &request, STR(""), 5000, &error), CONTROL_OK);
+    cr_assert_eq(order_weight(controller, &request, STR(""), 6000, &error),
                  CONTROL_GENERATION_STALE);
     cr_assert_eq(published.weight, 5000);
 }
@@ -343,13 +344,12 @@ Test(controller, a_dry_run_checks_and_changes_nothing)
     bool durable;
 
     request.dry_run = true;
-    cr_assert_eq(controller_set_weight(controller, &request, STR(""), 5000, &error), CONTROL_OK);
-    cr_assert_eq(controller_set_weight(controller, &request, STR("hooks"), 5000, &error),
+    cr_assert_eq(order_weight(controller, &request, STR(""), 5000, &error), CONTROL_OK);
+    cr_assert_eq(order_weight(controller, &request, STR("hooks"), 5000, &error),
                  CONTROL_ROUTE_PINNED);
-    cr_assert_eq(controller_rollback(controller, &request, 0, false, &durable, &error), CONTROL_OK);
-    cr_assert_eq(controller_set_admin(controller, &request, SIDE_OLD, ADMIN_MAINT, &error),
-                 CONTROL_OK);
-    cr_assert_eq(controller_reload(controller, &request, &problems, &error), CONTROL_OK);
+    cr_assert_eq(order_rollback(controller, &request, 0, false, &durable, &error), CONTROL_OK);
+    cr_assert_eq(order_admin(controller, &request, SIDE_OLD, ADMIN_MAINT, &error), CONTROL_OK);
+    cr_assert_eq(order_reload(controller, &request, &problems, &error), CONTROL_OK);
     cr_assert_eq(published.generation, generation);
     cr_assert_eq(controller->events.next_id, events);
     cr_assert_eq(controller->state.weight, 1250);
@@ -379,7 +379,7 @@ Test(controller, a_rollback_takes_every_weight_down)
     bool durable = false;
 
     cr_assert_eq(set_weight("", 7000), CONTROL_OK);
-    cr_assert_eq(controller_rollback(controller, &nobody, 0, false, &durable, &error), CONTROL_OK);
+    cr_assert_eq(order_rollback(controller, &nobody, 0, false, &durable, &error), CONTROL_OK);
     cr_assert(durable);
     cr_assert_eq(published.weight, 0);
     cr_assert_eq(route_weight(2), 0);
@@ -397,7 +397,7 @@ Test(controller, a_rollback_goes_ahead_of_a_broken_disk)
 
     cr_assert_eq(set_weight("", 7000), CONTROL_OK);
     break_disk();
-    cr_assert_eq(controller_rollback(controller, &nobody, 0, false, &durable, &error), CONTROL_OK);
+    cr_assert_eq(order_rollback(controller, &nobody, 0, false, &durable, &error), CONTROL_OK);
     cr_assert_not(durable);
     cr_assert_not(controller->durable);
     cr_assert_eq(published.weight, 0);
@@ -417,12 +417,12 @@ Test(controller, the_next_change_makes_a_rollback_durable)
     bool durable;
 
     break_disk();
-    cr_assert_eq(controller_rollback(controller, &nobody, 0, false, &durable, &error), CONTROL_OK);
+    cr_assert_eq(order_rollback(controller, &nobody, 0, false, &durable, &error), CONTROL_OK);
     mend_disk();
     cr_assert_eq(set_weight("", 0), CONTROL_OK); /* no change, but it is to be on disk */
     cr_assert(controller->durable);
     cr_assert_not(uv_is_active((uv_handle_t *)&controller->persist_timer));
-    cr_assert_eq(controller_rollback(controller, &nobody, 0, false, &durable, &error), CONTROL_OK);
+    cr_assert_eq(order_rollback(controller, &nobody, 0, false, &durable, &error), CONTROL_OK);
     cr_assert(durable);
 }
 
@@ -431,7 +431,7 @@ Test(controller, a_stop_tries_once_more_to_save)
     bool durable;
 
     break_disk();
-    cr_assert_eq(controller_rollback(controller, &nobody, 0, false, &durable, &error), CONTROL_OK);
+    cr_assert_eq(order_rollback(controller, &nobody, 0, false, &durable, &error), CONTROL_OK);
     mend_disk();
     restart();
     cr_assert_eq(published.weight, 0);
@@ -443,16 +443,16 @@ Test(controller, a_rollback_to_a_dead_side_needs_force)
     bool durable;
 
     controller_note_check(controller, SIDE_OLD, 0, false, "connection refused");
-    cr_assert_eq(controller_rollback(controller, &nobody, 0, false, &durable, &error),
+    cr_assert_eq(order_rollback(controller, &nobody, 0, false, &durable, &error),
                  CONTROL_OLD_NOT_USABLE);
     cr_assert_eq(published.weight, 1250);
-    cr_assert_eq(controller_rollback(controller, &nobody, 0, true, &durable, &error), CONTROL_OK);
+    cr_assert_eq(order_rollback(controller, &nobody, 0, true, &durable, &error), CONTROL_OK);
     cr_assert_eq(published.weight, 0);
 
     controller_note_check(controller, SIDE_OLD, 0, true, "status 200");
     controller_note_check(controller, SIDE_OLD, 0, true, "status 200");
     cr_assert_eq(set_admin(SIDE_OLD, ADMIN_MAINT), CONTROL_OK);
-    cr_assert_eq(controller_rollback(controller, &nobody, 100, false, &durable, &error),
+    cr_assert_eq(order_rollback(controller, &nobody, 100, false, &durable, &error),
                  CONTROL_OLD_NOT_USABLE);
     cr_assert_not_null(strstr(error.text, "maint"), "%s", error.text);
 }
@@ -464,7 +464,7 @@ Test(controller, a_rollback_works_while_new_is_down)
     controller_note_check(controller, SIDE_OLD, 0, true, "status 200");
     controller_note_check(controller, SIDE_NEW, 0, false, "timeout after 2s");
     controller_note_check(controller, SIDE_NEW, 1, false, "timeout after 2s");
-    cr_assert_eq(controller_rollback(controller, &nobody, 0, false, &durable, &error), CONTROL_OK);
+    cr_assert_eq(order_rollback(controller, &nobody, 0, false, &durable, &error), CONTROL_OK);
 }
 
 /* Health and addresses */
@@ -635,7 +635,7 @@ Test(controller, a_rollback_also_reaches_routes_that_are_out_of_the_file)
 
     write_config("0", BACKENDS, "");
     cr_assert_eq(reload(), CONTROL_OK);
-    cr_assert_eq(controller_rollback(controller, &nobody, 0, false, &durable, &error), CONTROL_OK);
+    cr_assert_eq(order_rollback(controller, &nobody, 0, false, &durable, &error), CONTROL_OK);
     write_config("0", BACKENDS, ROUTES);
     cr_assert_eq(reload(), CONTROL_OK);
     cr_assert_eq(route_weight(2), 0);

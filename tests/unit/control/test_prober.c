@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "control/controller.h"
+#include "control/orders.h"
 #include "control/prober.h"
 #include "control/resolver.h"
 #include "tempdir.h"
@@ -467,7 +468,7 @@ static void reload(const char *old_url, const char *new_url)
 
     write_config(old_url, new_url, "");
     config_problems_init(&problems);
-    cr_assert_eq(controller_reload(controller, &request, &problems, &error), CONTROL_OK);
+    cr_assert_eq(order_reload(controller, &request, &problems, &error), CONTROL_OK);
     config_problems_deinit(&problems);
 }
 
