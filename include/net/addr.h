@@ -40,6 +40,7 @@ socklen_t addr_len(const struct addr *addr);
 uint16_t addr_port(const struct addr *addr);
 void addr_set_port(struct addr *addr, uint16_t port);
 bool addr_is_loopback(const struct addr *addr);
+bool addr_is_any(const struct addr *addr); /* 0.0.0.0 or [::]: what listens on every address */
 bool addr_eq(const struct addr *a, const struct addr *b); /* address and port */
 
 /* "127.0.0.1:80" / "[::1]:80" into `text`; returns it as a str. */

@@ -292,12 +292,42 @@ static bool read_common_health(struct schema *schema, const struct yaml_node *no
     return good;
 }
 
+/* What is sent there comes back in here, and goes out again, until nothing is left. */
+static bool leads_here(const struct config_server *server, const struct addr *listen)
+{
+    if (server->port != addr_port(listen))
+        return false;
+    if (server->is_name)
+        return str_eq_nocase(server->host, STR("localhost")) &&
+               (addr_is_loopback(listen) || addr_is_any(listen));
+    return addr_eq(&server->address, listen) ||
+           (addr_is_any(listen) && addr_is_loopback(&server->address));
+}
+
+static void check_listener(struct schema *schema, const struct yaml_node *node,
+                           const struct config *config, unsigned index)
+{
+    const struct addr *listen = &config->listen[index].address;
+
+    if (is_same_place(listen, &config->admin.address))
+        (void)schema_bad_key(schema, node, "admin", "has the same address as listen[%u]", index);
+    for (int side = 0; side < SIDES; side++) {
+        const struct config_backend *backend = &config->backends[side];
+        for (unsigned i = 0; i < backend->server_count; i++) {
+            if (leads_here(&backend->servers[i], listen))
+                (void)schema_bad_key(schema, node, "backends",
+                                     "%s.servers[%u] is this proxy itself: listen[%u]",
+                                     side_name((enum side)side), i, index);
+        }
+    }
+}
+
 static void check_config(struct schema *schema, const struct yaml_node *node, void *base)
 {
     const struct config *config = base;
+
     for (unsigned i = 0; i < config->listen_count; i++)
-        if (is_same_place(&config->listen[i].address, &config->admin.address))
-            (void)schema_bad_key(schema, node, "admin", "has the same address as listen[%u]", i);
+        check_listener(schema, node, config, i);
 }
 
 static const struct reader_names FAILOVERS = READER_NAMES("both", "to_old", "none");

@@ -88,19 +88,33 @@ static bool check_bytes(struct yaml_reader *reader)
 
 /* ---- what libyaml does not like ---- */
 
-/* Tabs are the one mistake that nobody can see, and libyaml does not call it by its name. */
-static bool line_has_tab_indent(struct str text, size_t line)
+/* Line number `line`, from 0, without its end; empty when there is none. */
+static struct str text_line(struct str text, size_t line)
 {
     size_t at = 0;
     for (; line > 0; line--) {
         ptrdiff_t end = str_find_char(text, '\n', at);
         if (end < 0)
-            return false;
+            return STR("");
         at = (size_t)end + 1;
     }
-    while (at < text.len && text.data[at] == ' ')
-        at++;
-    return at < text.len && text.data[at] == '\t';
+    ptrdiff_t end = str_find_char(text, '\n', at);
+    return str_slice(text, at, end < 0 ? text.len : (size_t)end);
+}
+
+/* Tabs are the one mistake that nobody can see, and libyaml does not call it by its name. */
+static bool line_has_tab_indent(struct str text, size_t line)
+{
+    struct str rest = text_line(text, line);
+    while (rest.len > 0 && rest.data[0] == ' ')
+        rest = str_slice(rest, 1, rest.len);
+    return rest.len > 0 && rest.data[0] == '\t';
+}
+
+static bool line_has(struct str text, size_t line, struct str part)
+{
+    struct str whole = text_line(text, line);
+    return memmem(whole.data, whole.len, part.data, part.len) != NULL;
 }
 
 static void report_syntax(struct yaml_reader *reader)
@@ -118,9 +132,12 @@ static void report_syntax(struct yaml_reader *reader)
         return;
     }
     config_problems_add(reader->problems, line_of(parser->problem_mark),
-                        column_of(parser->problem_mark), STR(""), "bad YAML: %s%s%s",
+                        column_of(parser->problem_mark), STR(""), "bad YAML: %s%s%s%s",
                         parser->context == NULL ? "" : parser->context,
-                        parser->context == NULL ? "" : ": ", problem);
+                        parser->context == NULL ? "" : ": ", problem,
+                        line_has(reader->text, parser->problem_mark.line, STR("${"))
+                            ? " (a ${NAME} inside [...] or {...} must be quoted: \"${NAME}\")"
+                            : "");
 }
 
 /* ---- events to nodes ---- */

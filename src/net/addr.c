@@ -123,6 +123,13 @@ bool addr_is_loopback(const struct addr *addr)
     return addr->any.sa_family == AF_INET && (ntohl(addr->v4.sin_addr.s_addr) >> 24) == 127;
 }
 
+bool addr_is_any(const struct addr *addr)
+{
+    if (addr->any.sa_family == AF_INET6)
+        return IN6_IS_ADDR_UNSPECIFIED(&addr->v6.sin6_addr);
+    return addr->any.sa_family == AF_INET && addr->v4.sin_addr.s_addr == INADDR_ANY;
+}
+
 bool addr_eq(const struct addr *a, const struct addr *b)
 {
     const unsigned char *a_bytes;

@@ -54,3 +54,17 @@ Test(keys, limits_of_numbers)
     assert_problem(MINIMAL "outlier: {eject_for: 10m}\n", 5, "outlier.max_eject_for", "shorter");
     assert_problem(MINIMAL "initial_weight: 101\n", 5, "initial_weight", "0 to 100");
 }
+
+Test(keys, a_server_that_is_the_proxy_itself_is_refused)
+{
+    static const char *const TEXTS[] = {
+        "listen: [{address: 10.0.0.1:80}]\n" BACKENDS,
+        "listen: [{address: 0.0.0.0:8080}]\nbackends:\n  old: {servers: "
+        "[http://127.0.0.1:8080]}\n  new: {servers: [http://10.0.0.2]}\n",
+        "listen: [{address: \"[::]:8080\"}]\nbackends:\n  old: {servers: "
+        "[http://localhost:8080]}\n  new: {servers: [http://10.0.0.2]}\n",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(TEXTS); i++)
+        assert_problem(TEXTS[i], 3, "backends", "old.servers[0] is this proxy itself");
+    config_unref(parse_good("listen: [{address: 0.0.0.0:8080}]\n" BACKENDS));
+}
