@@ -159,11 +159,14 @@ static void set_stage(struct process *process, enum worker_stage stage)
 
 /* Stopping */
 
-static void close_signals(struct process *process)
+/* The handles that stay to the very end, so that a late signal is still handled. */
+static void close_handles(struct process *process)
 {
     for (int i = 0; i < SIGNALS; i++)
         uv_close((uv_handle_t *)&process->signals[i], NULL);
-    uv_close((uv_handle_t *)&process->wake, NULL);
+    uv_close((uv_handle_t *)&process->drain_timer, NULL);
+    if (!uv_is_closing((uv_handle_t *)&process->wake))
+        uv_close((uv_handle_t *)&process->wake, NULL);
 }
 
 static void on_last_stop(uv_timer_t *timer)
@@ -181,7 +184,7 @@ static void end(struct process *process)
     process->is_ending = true;
     admin_stop(process->admin);
     controller_stop(&process->controller);
-    close_signals(process);
+    uv_close((uv_handle_t *)&process->wake, NULL);
     uv_timer_start(&process->drain_timer, on_last_stop, LAST_STOP_MS, 0);
     uv_unref((uv_handle_t *)&process->drain_timer);
 }
@@ -263,6 +266,7 @@ static void init_handles(struct process *process)
         uv_signal_init(&process->loop, &process->signals[i]);
         process->signals[i].data = process;
         uv_signal_start(&process->signals[i], handled[i].on_signal, handled[i].number);
+        uv_unref((uv_handle_t *)&process->signals[i]);
     }
     uv_async_init(&process->loop, &process->wake, on_wake);
     process->wake.data = process;
@@ -371,14 +375,13 @@ int server_run(const struct server_options *options)
         return give_up(process, &error);
     init_handles(process);
     if (!start(process, options, &error)) {
-        close_signals(process);
-        uv_close((uv_handle_t *)&process->drain_timer, NULL);
+        close_handles(process);
         return give_up(process, &error);
     }
     log_ready(process);
     uv_run(&process->loop, UV_RUN_DEFAULT);
 
-    uv_close((uv_handle_t *)&process->drain_timer, NULL);
+    close_handles(process);
     uv_run(&process->loop, UV_RUN_NOWAIT);
     log_message(LOG_INFO, "stopped");
     finish(process);

@@ -2,8 +2,7 @@
  * deadline.h - timeouts as FIFO lists, one for each kind, swept by one timer.
  *
  * All entries of a list wait equally long, so the one that was set last expires last: setting is
- * "move to the end", whatever the number of connections, and a sweep looks at the front only. After
- * a reload that shortens a timeout, entries set before it still wait as long as they were told.
+ * "move to the end", whatever the number of connections, and a sweep looks at the front only.
  *
  * Times are the loop's (milliseconds); a deadline fires up to one sweep (DEADLINE_SWEEP_MS) late.
  */
@@ -31,6 +30,9 @@ struct deadline {
 };
 
 void deadline_list_init(struct deadline_list *list, uint64_t after_ms, deadline_cb on_expire);
+
+/* A new length, at `now_ms`. A shorter one holds for those that wait already as well. */
+void deadline_list_change(struct deadline_list *list, uint64_t after_ms, uint64_t now_ms);
 
 static inline void deadline_init(struct deadline *deadline)
 {

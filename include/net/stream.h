@@ -87,9 +87,10 @@ int stream_write(struct stream *stream, const struct iovec *iov, unsigned count)
 /* Bytes written and not yet taken by the kernel. */
 size_t stream_pending(const struct stream *stream);
 
+/* The socket is behind. Bytes that are only held do not count: they go with the next write. */
 static inline bool stream_is_congested(const struct stream *stream)
 {
-    return stream_pending(stream) > STREAM_HIGH_BYTES;
+    return stream->is_writing && stream_pending(stream) > STREAM_HIGH_BYTES;
 }
 
 /* Sends FIN behind everything written. */

@@ -1,13 +1,11 @@
 /*
- * conn.h - one client connection, HTTP/1.x: finds requests in its bytes, one exchange after
- * another.
+ * conn.h - one client connection, HTTP/1.x: finds requests in its bytes, one exchange after another.
  *
- *     read -> inbox + bytes -> head complete? -> exchange_start
- *                              body under way? -> relay_request
- *                              otherwise: kept in the inbox; reading stops when that grows too
- * large
+ *     read -> inbox + bytes -> head complete?   -> exchange_start
+ *                              body under way?  -> framing off, relay_request
+ *                              otherwise        -> kept in the inbox; reads stop when it grows too large
  *
- * The exchange sees its client only through the calls below, so that a connection that carries
+ * The exchange sees its client only through the calls at the end, so that a connection that carries
  * several exchanges at once (HTTP/2) can stand here one day.
  */
 #ifndef PROXY_CONN_H
@@ -26,6 +24,17 @@ enum conn_state {
     CONN_CLOSED,
 };
 
+/* What the client is waited for. One clock runs at a time; conn_watch says which. */
+enum conn_clock {
+    CLOCK_NONE = 0, /* nothing: it is the server's turn */
+    CLOCK_HEAD,     /* a whole request head, from its first byte, or from the connection on */
+    CLOCK_BODY,     /* more of the request's body */
+    CLOCK_WRITE,    /* that it takes what was written */
+    CLOCK_IDLE,     /* the next request */
+    CLOCK_LINGER,   /* its FIN, behind the last answer */
+    CLOCK_TUNNEL,   /* bytes of the tunnel, either way */
+};
+
 struct conn {
     struct stream stream;
     struct list node;      /* in worker->conns */
@@ -36,12 +45,13 @@ struct conn {
                          the next requests */
     size_t searched;  /* of inbox, by parser_find_head */
     struct deadline deadline;
-    size_t pending_before;     /* unsent bytes when the deadline for writing was set */
+    enum conn_clock clock;     /* what `deadline` is set for */
+    size_t pending_before;     /* CLOCK_WRITE: unsent bytes when it was set */
     struct exchange *exchange; /* owned; NULL between requests */
     bool is_processing;        /* conn_process is on the stack */
     bool has_ended;            /* the client has sent FIN */
     bool ends_after_answer;    /* no further request is read */
-    bool head_started;         /* the first bytes of a head have come: its time runs */
+    bool had_request;          /* silence is idleness from here on, not slowness */
 
     struct addr client;
     char client_ip[ADDR_TEXT_BYTES];
@@ -53,26 +63,46 @@ struct conn {
 void conn_accept(struct worker *worker, struct listener *listener, int fd,
                  const struct addr *client);
 
-/* Works through what has been received: also when the exchange can take more of its body again. */
-void conn_process(struct conn *conn);
-
-/*
- * The exchange is over and gone: on with the next request, or the end of the connection (lingering
- * when the client may still be sending).
- */
-void conn_exchange_done(struct conn *conn, bool keep_alive);
-
 /* Cuts the connection, and the exchange on it as the client's doing. `reset`: with RST. */
 void conn_close(struct conn *conn, bool reset);
 
-/* Their time is up: for the worker's lists. */
-void conn_on_header_deadline(struct deadline *deadline);
-void conn_on_body_deadline(struct deadline *deadline);
-void conn_on_idle_deadline(struct deadline *deadline); /* keep-alive, and lingering */
-void conn_on_tunnel_deadline(struct deadline *deadline);
+/* No further request is read: closes as soon as all that was written is sent and the client has no
+ * reason to send more, lingering for its FIN otherwise. */
+void conn_end(struct conn *conn);
 
-/* Nobody is in an exchange here: may be ended when draining. */
+/* Nobody is in an exchange here, and at least one has been: may be ended when draining. */
 bool conn_is_idle(const struct conn *conn);
+
+/* The clock has run out: for the worker's lists. */
+void conn_on_deadline(struct deadline *deadline);
+
+/* For the exchange */
+
+/* Works through what has been received: when the exchange can take more of its body again. */
+void conn_process(struct conn *conn);
+
+/*
+ * Sends. False: the client is gone; the connection is closed and the exchange ended. Whoever sends
+ * looks at conn_is_congested afterwards, and stops its source until relay_client_drained.
+ */
+bool conn_send(struct conn *conn, const struct iovec *iov, unsigned count);
+
+/* What the client is waited for may have changed. */
+void conn_watch(struct conn *conn);
+
+/* The client, or its tunnel, moved: the clock that runs starts anew. */
+void conn_progress(struct conn *conn);
+
+/* The exchange is over and gone: on with the next request, or the end of the connection. */
+void conn_exchange_done(struct conn *conn, bool keep_alive);
+
+/* From here on bytes go to tunnel.c as they are; gives up (moves out) what is in the inbox. */
+struct buf conn_become_tunnel(struct conn *conn);
+
+static inline bool conn_is_congested(const struct conn *conn)
+{
+    return stream_is_congested(&conn->stream);
+}
 
 static inline struct str conn_client_ip(const struct conn *conn)
 {

@@ -11,9 +11,9 @@
  * Once a byte of the backend's answer has gone to the client the status is committed: what fails
  * after that cuts the client's connection, so that a truncated answer is seen as one.
  *
- * Ownership: the conn owns the exchange, the exchange leases an upstream and pins a snapshot. It
- * ends in exchange_finish alone, which frees it; nothing may touch it after a call that can lead
- * there, and those calls say so.
+ * Ownership: the conn owns the exchange, the exchange leases an upstream and pins a snapshot. It ends
+ * in exchange_finish, or in exchange_abort when the conn ends first; nothing may touch it after a call
+ * that can lead there, and those calls say so.
  */
 #ifndef PROXY_EXCHANGE_H
 #define PROXY_EXCHANGE_H
@@ -36,7 +36,7 @@ enum exchange_state {
 #define INTERIM_MAX 16
 
 struct exchange {
-    struct list node;        /* in worker->waiting or worker->free_exchanges, or in none */
+    struct list node;        /* in pool->waiting or worker->free_exchanges, or in none */
     struct conn *conn;       /* borrowed: owner */
     struct adopted *adopted; /* pinned */
     enum exchange_state state;
@@ -51,6 +51,7 @@ struct exchange {
     struct str scheme;                 /* "http" or "https", as the client came */
     bool is_parsed;                    /* `request` is filled */
     bool is_decided;                   /* `decision` stands: the request is counted for its side */
+    bool awaits_continue;              /* the client sends its body when it is told to (100) */
     bool request_done;                 /* the whole body has been received */
     bool is_replayable;                /* `replay` holds all of the body so far */
     struct buf replay;                 /* owned: body bytes, unframed, for a second try */
@@ -64,7 +65,8 @@ struct exchange {
     bool write_failed;     /* the server takes no more of the request; it may still answer */
     bool answered;         /* some byte of the answer has come */
     uint64_t tried[SIDES]; /* bit i: server i has been tried */
-    unsigned addrs_tried;  /* of this server */
+    unsigned first_addr;   /* of this server's addresses, the one that was tried first */
+    unsigned addrs_tried;  /* of this server's addresses, after the first */
     unsigned attempts;
     uint64_t wait_until_ms; /* EXCHANGE_WAIT: when to give up */
     unsigned retries;       /* second tries on a side */
@@ -98,6 +100,16 @@ void exchange_refuse(struct conn *conn, enum outcome outcome, const char *detail
 
 /* Whether relay_request would take body bytes now. */
 bool exchange_wants_body(const struct exchange *exchange);
+
+/* Whether the next thing to happen is that the client sends more of the body. */
+bool exchange_awaits_body(const struct exchange *exchange);
+
+/* The client broke its own request, or let it hang: answers or, when the answer has begun, cuts. The
+ * server sees the request cut. Finishes the exchange. */
+void exchange_client_failed(struct exchange *exchange, enum outcome outcome);
+
+/* What the server is waited for may have changed; `progress`: it has just moved, its time starts anew. */
+void exchange_watch(struct exchange *exchange, bool progress);
 
 /* From upstream.c. Each may finish the exchange. */
 void exchange_on_upstream_read(struct exchange *exchange, struct str data, int status);

@@ -1,6 +1,10 @@
 /*
  * pool.h - the connections of one worker to one server.
  *
+ * With limits.upstream_connections exchanges may have to wait for a place. They wait in the order in
+ * which they came, for as long as a connection may take to make; a place that comes free in another
+ * worker is found at the next sweep, and while anybody waits no worker keeps a connection idle.
+ *
  * Idle ones are a stack: the one used last is taken first, so that the rest can time out. An idle
  * connection keeps reading: a server that closes it, or sends something unasked, is noticed at once
  * and the connection is dropped before anybody could be given it.
@@ -23,6 +27,7 @@ struct pool {
     struct worker *worker; /* borrowed: owner */
     struct server *server; /* owned: one reference */
     struct list idle;      /* upstreams, newest first */
+    struct list waiting;   /* exchanges without a place, oldest first */
     unsigned open;         /* upstreams in being, leased or idle */
     unsigned next_addr;    /* which of the server's addresses the next connection tries first */
     unsigned users;        /* adopted snapshots that name it; freed after the last, when empty */
@@ -46,6 +51,16 @@ struct upstream *pool_acquire(struct pool *pool, uint64_t max_idle_ms);
 
 /* Takes back a connection that is in step: idle from here on, or closed if it cannot be kept. */
 void pool_release(struct upstream *upstream);
+
+/* The exchange waits for a place, or no longer does. */
+void pool_wait(struct pool *pool, struct exchange *exchange);
+void pool_wait_end(struct pool *pool, struct exchange *exchange);
+
+/* A place may have come free: the exchange that waits longest tries again, at the next sweep. */
+void pool_note_place(struct pool *pool);
+
+/* Every sweep: lets those try again that wait, and gives up idle connections that others wait for. */
+void pool_sweep(struct pool *pool);
 
 /* One of its connections is gone for good. May free the pool. */
 void pool_note_closed(struct pool *pool);

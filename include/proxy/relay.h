@@ -10,9 +10,8 @@
 
 #include "proxy/exchange.h"
 
-/* Feeds received bytes to the request's body; returns how many were used. May finish the exchange:
- * then conn->exchange is another one or NULL. */
-size_t relay_request(struct exchange *exchange, struct str data);
+/* The next pieces of the request's body, framing off; `last`: it is complete. May finish the exchange. */
+void relay_request(struct exchange *exchange, const struct slices *slices, bool last);
 
 /* Sends the replay buffer as the body so far, on a second try. False: this attempt failed as well,
  * and the exchange has moved on or is over. */

@@ -18,6 +18,7 @@ struct upstream {
     struct buf inbox;          /* a response head that is not complete yet */
     size_t searched;           /* of inbox, by parser_find_head */
     struct deadline deadline;
+    struct deadline_list *clock; /* exchange_watch: what `deadline` is set for; NULL: not set */
     uint64_t idle_since_ms;
     uint64_t idle_limit_ms; /* from Keep-Alive: timeout=N of the server; 0: none said */
     bool is_connected;
@@ -26,7 +27,7 @@ struct upstream {
 };
 
 /*
- * Starts a connection for `exchange` to one address; exchange_on_connect follows. NULL when it
+ * Starts a connection for `exchange` to one address, in a place taken before; attempt_on_connect follows. NULL when it
  * cannot even start: *status is the UV_E* error.
  */
 struct upstream *upstream_connect(struct pool *pool, struct exchange *exchange,
@@ -34,6 +35,13 @@ struct upstream *upstream_connect(struct pool *pool, struct exchange *exchange,
 
 /* Closes: the exchange, if any, hears nothing more. `reset`: with RST. Freed later, by itself. */
 void upstream_close(struct upstream *upstream, bool reset);
+
+/*
+ * Takes a place for one more connection to the server, of at most `most` over all workers (0: no
+ * limit). upstream_connect uses it up, or it is given back.
+ */
+bool upstream_take_place(struct server *server, unsigned most);
+void upstream_give_place(struct server *server);
 
 /* Leased or not, for the gauges of the server. */
 void upstream_set_active(struct upstream *upstream, bool active);

@@ -77,7 +77,6 @@ struct worker {
     unsigned conn_count;
     unsigned upstream_count; /* open, leased or idle */
 
-    struct list waiting;        /* exchanges that wait for a place at a server with a limit */
     struct list free_exchanges; /* kept for the next requests */
     unsigned free_exchange_count;
 

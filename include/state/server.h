@@ -37,6 +37,7 @@ struct server {
         _Atomic uint64_t ejected_until_ms;
         _Atomic unsigned upstreams; /* connections open, all workers */
         _Atomic unsigned active;    /* of them, with an exchange or a tunnel */
+        _Atomic unsigned waiting;   /* exchanges that wait for a place, all workers */
     } shared;
 };
 

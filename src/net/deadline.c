@@ -8,6 +8,19 @@ void deadline_list_init(struct deadline_list *list, uint64_t after_ms, deadline_
     list->on_expire = on_expire;
 }
 
+void deadline_list_change(struct deadline_list *list, uint64_t after_ms, uint64_t now_ms)
+{
+    list->after_ms = after_ms;
+    if (after_ms == 0)
+        return;
+    /* Capping all keeps their order. */
+    LIST_FOREACH (&list->entries, node) {
+        struct deadline *deadline = CONTAINER_OF(node, struct deadline, node);
+        if (deadline->due_ms > now_ms + after_ms)
+            deadline->due_ms = now_ms + after_ms;
+    }
+}
+
 void deadline_set(struct deadline *deadline, struct deadline_list *list, uint64_t now_ms)
 {
     list_remove(&deadline->node);

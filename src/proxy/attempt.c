@@ -1,18 +1,19 @@
 /*
  * attempt.c - tries at servers: which one, over which connection, and whether there is another.
  *
- *     attempt_first -> next server of the side <---------------------------+
- *                        | idle connection            | new one            |
- *                        |                            v                    |
- *                        |             attempt_on_connect -- failed -------+- again: address,
- * server, v                            v                    |         side send_head
- * ----------------------- failed -----------+ v                                                 +-
- * never: reply or cut relay.c
+ *     attempt_first -> next server of the side <--------------------+
+ *                        | idle connection     | new one            |
+ *                        |                     v                    |
+ *                        |         attempt_on_connect -- failed --> attempt_failed
+ *                        v                     v                    ^   | never: reply, or cut
+ *                      send_head --------------------- failed ------+   v
+ *                        v
+ *                      relay.c
  *
- * What may be tried again (RFC 9110 9.2.2, tightened): a request of which no byte was written, with
- * any method, at another address, server or side; one that died on a kept connection before a byte
- * of the answer, with a safe method, once, at the same server over a new connection. Never a second
- * side for a request that the first may have seen.
+ * What may be tried again (RFC 9110 9.2.2, tightened): a request of which no byte was written, with any
+ * method, at another address, server or side; one that died on a kept connection before a byte of the
+ * answer, with a safe method, once, at the same server over a new connection. Only a safe method ever
+ * reaches a second server, or side, after a first may have seen it.
  */
 #include "proxy/attempt.h"
 
@@ -24,6 +25,9 @@
 /* How long an idle connection may have been idle when a request must not arrive twice: such a
  * request cannot be sent again when the server closes just then. */
 #define UNSAFE_IDLE_MS 2000
+
+/* Addresses of one server that one request tries: each may cost timeouts.connect. */
+#define ADDRS_TRIED_MAX 4
 
 static const struct config *config_of(const struct exchange *exchange)
 {
@@ -73,29 +77,27 @@ static int next_server(struct exchange *exchange, enum side side)
 
 static void send_head(struct exchange *exchange);
 
-static bool has_place(const struct exchange *exchange)
-{
-    unsigned most = config_of(exchange)->limits.upstream_connections;
-
-    return most == 0 || atomic_load_explicit(&exchange->server->server->shared.upstreams,
-                                             memory_order_relaxed) < most;
-}
-
-/* Waits for a place at the server, as long as a connection attempt may take. */
+/* Waits for a place at the server, as long as a connection may take to make. */
 static void wait_for_place(struct exchange *exchange)
 {
-    struct worker *worker = exchange->conn->worker;
+    uint64_t now_ms = worker_now_ms(exchange->conn->worker);
 
     if (exchange->state != EXCHANGE_WAIT) {
         exchange->state = EXCHANGE_WAIT;
-        exchange->wait_until_ms = worker_now_ms(worker) + config_of(exchange)->timeouts.connect;
-        list_push_back(&worker->waiting, &exchange->node);
-        return;
+        exchange->wait_until_ms = now_ms + config_of(exchange)->timeouts.connect;
+        pool_wait(exchange->pool, exchange);
+    } else if (now_ms >= exchange->wait_until_ms) {
+        reply_outcome(exchange, OUTCOME_OVERLOADED, NULL);
     }
-    if (worker_now_ms(worker) < exchange->wait_until_ms)
-        return;
-    list_remove(&exchange->node);
-    reply_outcome(exchange, OUTCOME_OVERLOADED, NULL);
+}
+
+/* A place for a new connection, for who comes first. */
+static bool take_place(const struct exchange *exchange)
+{
+    const struct pool *pool = exchange->pool;
+
+    return (exchange->state == EXCHANGE_WAIT || list_is_empty(&pool->waiting)) &&
+           upstream_take_place(pool->server, config_of(exchange)->limits.upstream_connections);
 }
 
 static void connect_server(struct exchange *exchange)
@@ -105,10 +107,11 @@ static void connect_server(struct exchange *exchange)
     int status;
 
     if (server->addr_count == 0) {
+        upstream_give_place(server->server);
         attempt_failed(exchange, OUTCOME_UNRESOLVED);
         return;
     }
-    unsigned index = (pool->next_addr + exchange->addrs_tried) % server->addr_count;
+    unsigned index = (exchange->first_addr + exchange->addrs_tried) % server->addr_count;
     exchange->upstream = upstream_connect(pool, exchange, &server->addrs[index], &status);
     if (exchange->upstream == NULL)
         attempt_failed(exchange, outcome_of_connect(status));
@@ -124,13 +127,15 @@ static void try_server(struct exchange *exchange)
 
     exchange->head_sent = false;
     exchange->write_failed = false;
-    if (!exchange->stale_retried)
+    if (!exchange->stale_retried &&
+        (exchange->state == EXCHANGE_WAIT || list_is_empty(&exchange->pool->waiting)))
         exchange->upstream = pool_acquire(exchange->pool, max_idle_ms);
-    if (exchange->upstream == NULL && !has_place(exchange)) {
+    if (exchange->upstream == NULL && !take_place(exchange)) {
         wait_for_place(exchange);
         return;
     }
-    list_remove(&exchange->node);
+    if (exchange->state == EXCHANGE_WAIT)
+        pool_wait_end(exchange->pool, exchange);
     exchange->state = EXCHANGE_ACQUIRE;
     exchange->attempts++;
     if (exchange->attempts > 1)
@@ -158,6 +163,7 @@ static bool acquire_on_side(struct exchange *exchange)
         return false;
     exchange->tried[side] |= UINT64_C(1) << index;
     exchange->addrs_tried = 0;
+    exchange->first_addr = exchange->adopted->pools[side][index]->next_addr;
     exchange->server = &exchange->adopted->snapshot->backends[side].servers[index];
     exchange->pool = exchange->adopted->pools[side][index];
     try_server(exchange);
@@ -221,9 +227,7 @@ static void send_head(struct exchange *exchange)
     write_request_head(exchange, &worker->head);
     struct str head = buf_str(&worker->head);
     exchange->state = EXCHANGE_RELAY;
-    deadline_set(&upstream->deadline, &worker->deadlines.response_header, worker_now_ms(worker));
-
-    if (exchange->request_done && exchange->received_bytes == 0) {
+    if (exchange->request.body == BODY_NONE) {
         struct iovec iov = {.iov_base = (char *)head.data, .iov_len = head.len};
         /* Refused outright: the connection was dead already, and the server has seen nothing. */
         if (stream_write(&upstream->stream, &iov, 1) != 0) {
@@ -231,11 +235,13 @@ static void send_head(struct exchange *exchange)
             return;
         }
         exchange->head_sent = true;
+        exchange_watch(exchange, true);
         return;
     }
     /* With a body: head and what has come of the body go out in one piece. */
     stream_hold(&upstream->stream, head);
-    if (exchange->received_bytes > 0 && !relay_replay(exchange))
+    exchange_watch(exchange, true);
+    if ((exchange->received_bytes > 0 || exchange->request_done) && !relay_replay(exchange))
         return;
     conn_process(exchange->conn);
 }
@@ -250,23 +256,26 @@ void attempt_on_connect(struct exchange *exchange, int status)
 
 /* Again, or over */
 
-/* The other side may take it when policy lets it, it has not been tried, and the first side cannot
- * have seen the request. */
+/* The other side may take it when policy lets it, and the first side cannot have seen the request, or
+ * its method is safe. */
 static bool fail_over(struct exchange *exchange)
 {
     struct worker *worker = exchange->conn->worker;
     const struct snapshot *snapshot = exchange->adopted->snapshot;
     struct decision *decision = &exchange->decision;
+    enum side home = decision->home;
     bool usable[SIDES];
 
-    if (decision->side != decision->home)
+    if (decision->side != home)
         return false;
     snapshot_usable(snapshot, worker_now_ms(worker), usable);
-    usable[decision->home] = false;
+    usable[home] = false;
     if (!decide_failover(&snapshot->policy, usable, decision))
         return false;
-    counter_add(&worker->counters->failovers[decision->home], 1);
-    return acquire_on_side(exchange);
+    if (!acquire_on_side(exchange))
+        return false;
+    counter_add(&worker->counters->failovers[home], 1);
+    return true;
 }
 
 /* Starts another attempt if the rules allow one. */
@@ -286,7 +295,8 @@ static bool try_again(struct exchange *exchange, enum outcome outcome)
     }
     if (exchange->head_sent)
         return false;
-    if (exchange->addrs_tried + 1 < exchange->server->addr_count) {
+    if (exchange->addrs_tried + 1 < exchange->server->addr_count &&
+        exchange->addrs_tried + 1 < ADDRS_TRIED_MAX) {
         exchange->addrs_tried++;
         try_server(exchange);
         return true;
@@ -304,9 +314,10 @@ void attempt_failed(struct exchange *exchange, enum outcome outcome)
     struct upstream *upstream = exchange->upstream;
 
     account_attempt(exchange, outcome);
+    /* No connection came about: the next one begins with the next address. */
+    if (upstream == NULL || !upstream->is_connected)
+        exchange->pool->next_addr = exchange->first_addr + exchange->addrs_tried + 1;
     if (upstream != NULL) {
-        if (!exchange->answered && !upstream->is_connected)
-            exchange->pool->next_addr++;
         exchange->upstream = NULL;
         upstream_close(upstream, true);
     }

@@ -2,12 +2,13 @@
  * conn.c - a client connection: bytes in, requests out, one exchange at a time.
  *
  *     on_read: bytes -> conn_consume -+-> take_head -> exchange_start
- *                ^                    +-> relay_request (body)
+ *                ^                    +-> feed_body -> relay_request
  *                |                    +-> nothing can be taken now: rest -> inbox
- *     inbox -----+ conn_process: when an exchange ends, or can take more of its body
+ *     inbox -----+ conn_process: when an exchange ends, can take more, or the client has caught up
  *
  * Reads stay armed during an exchange, so that a client that goes away is noticed; they stop only
- * while more than INBOX_HIGH_BYTES wait.
+ * while INBOX_HIGH_BYTES wait. No head is taken while the client is behind with reading: what one
+ * connection can make us hold is one inbox and one STREAM_HIGH_BYTES, whatever it pipelines.
  */
 #include "proxy/conn.h"
 
@@ -28,9 +29,121 @@ static struct conn *of_stream(struct stream *stream)
     return CONTAINER_OF(stream, struct conn, stream);
 }
 
-static void set_deadline(struct conn *conn, struct deadline_list *list)
+/* Clocks */
+
+/* Some clients send a CRLF behind a body (RFC 9112 2.2): that begins no request. */
+static bool has_head_bytes(const struct conn *conn)
 {
-    deadline_set(&conn->deadline, list, worker_now_ms(conn->worker));
+    struct str bytes = buf_str(&conn->inbox);
+
+    return bytes.len > 2 || (bytes.len > 0 && !str_starts_with(STR("\r\n"), bytes));
+}
+
+static enum conn_clock wanted_clock(const struct conn *conn)
+{
+    if (conn->state == CONN_CLOSED)
+        return CLOCK_NONE;
+    if (conn->state == CONN_TUNNEL)
+        return CLOCK_TUNNEL;
+    if (stream_pending(&conn->stream) > 0)
+        return CLOCK_WRITE;
+    if (conn->state == CONN_LINGER)
+        return CLOCK_LINGER;
+    if (conn->exchange != NULL)
+        return exchange_awaits_body(conn->exchange) ? CLOCK_BODY : CLOCK_NONE;
+    if (has_head_bytes(conn))
+        return CLOCK_HEAD;
+    if (conn->had_request)
+        return CLOCK_IDLE;
+    return conn->worker->is_draining ? CLOCK_LINGER : CLOCK_HEAD;
+}
+
+static struct deadline_list *clock_list(struct worker_deadlines *deadlines, enum conn_clock clock)
+{
+    switch (clock) {
+    case CLOCK_HEAD:
+        return &deadlines->client_header;
+    case CLOCK_BODY:
+    case CLOCK_WRITE:
+        return &deadlines->client_body;
+    case CLOCK_IDLE:
+        return &deadlines->client_idle;
+    case CLOCK_LINGER:
+        return &deadlines->linger;
+    case CLOCK_TUNNEL:
+        return &deadlines->tunnel_idle;
+    case CLOCK_NONE:
+        break;
+    }
+    return NULL;
+}
+
+static void set_clock(struct conn *conn, enum conn_clock clock)
+{
+    struct deadline_list *list = clock_list(&conn->worker->deadlines, clock);
+
+    conn->clock = clock;
+    conn->pending_before = stream_pending(&conn->stream);
+    if (list == NULL)
+        deadline_clear(&conn->deadline);
+    else
+        deadline_set(&conn->deadline, list, worker_now_ms(conn->worker));
+}
+
+void conn_watch(struct conn *conn)
+{
+    enum conn_clock clock = wanted_clock(conn);
+
+    if (clock != conn->clock)
+        set_clock(conn, clock);
+}
+
+void conn_progress(struct conn *conn)
+{
+    if (conn->clock == CLOCK_BODY || conn->clock == CLOCK_TUNNEL)
+        set_clock(conn, conn->clock);
+}
+
+static void on_write_clock(struct conn *conn)
+{
+    /* Slow is not stalled: as long as it takes something it may go on. */
+    if (stream_pending(&conn->stream) < conn->pending_before)
+        set_clock(conn, CLOCK_WRITE);
+    else if (conn->exchange != NULL)
+        exchange_finish(conn->exchange, OUTCOME_CLIENT_STALLED, true);
+    else
+        conn_close(conn, true);
+}
+
+void conn_on_deadline(struct deadline *deadline)
+{
+    struct conn *conn = CONTAINER_OF(deadline, struct conn, deadline);
+    enum conn_clock clock = conn->clock;
+
+    conn->clock = CLOCK_NONE;
+    switch (clock) {
+    case CLOCK_HEAD:
+        /* Nothing was sent at all: a pre-opened connection or a port scan, not worth an answer. */
+        if (has_head_bytes(conn))
+            exchange_refuse(conn, OUTCOME_HEADER_TIMEOUT, NULL);
+        else
+            conn_close(conn, false);
+        break;
+    case CLOCK_BODY:
+        exchange_client_failed(conn->exchange, OUTCOME_BODY_TIMEOUT);
+        break;
+    case CLOCK_WRITE:
+        on_write_clock(conn);
+        break;
+    case CLOCK_TUNNEL:
+        tunnel_on_idle(conn->exchange);
+        break;
+    case CLOCK_IDLE:
+    case CLOCK_LINGER:
+    case CLOCK_NONE:
+        conn_close(conn, false);
+        break;
+    }
 }
 
 /* Reading */
@@ -53,6 +166,29 @@ static size_t take_head(struct conn *conn, struct str data)
     return len;
 }
 
+/* Takes the framing off the request's body and hands it on, as long as the exchange takes it. */
+static size_t feed_body(struct conn *conn, struct str data)
+{
+    size_t used_all = 0;
+
+    while (used_all < data.len && conn->exchange != NULL && exchange_wants_body(conn->exchange)) {
+        struct slices slices;
+        size_t used;
+        enum parse_result result =
+            parser_body(&conn->parser, str_slice(data, used_all, data.len), &used, &slices);
+
+        if (result == PARSE_BAD) {
+            exchange_client_failed(conn->exchange, OUTCOME_BAD_REQUEST);
+            return data.len;
+        }
+        used_all += used;
+        relay_request(conn->exchange, &slices, result == PARSE_DONE);
+    }
+    if (used_all > 0)
+        conn_progress(conn);
+    return used_all;
+}
+
 /* Uses what can be used of the front of `data`; returns how much that was. */
 static size_t conn_consume(struct conn *conn, struct str data)
 {
@@ -62,10 +198,10 @@ static size_t conn_consume(struct conn *conn, struct str data)
         struct str rest = str_slice(data, used_all, data.len);
         size_t used = 0;
 
-        if (conn->exchange == NULL)
+        if (conn->exchange != NULL)
+            used = feed_body(conn, rest);
+        else if (!conn_is_congested(conn))
             used = take_head(conn, rest);
-        else if (exchange_wants_body(conn->exchange))
-            used = relay_request(conn->exchange, rest);
         if (used == 0)
             break;
         used_all += used;
@@ -73,35 +209,39 @@ static size_t conn_consume(struct conn *conn, struct str data)
     /* A head whose body has not come yet waits no longer. */
     if (conn->exchange != NULL && conn->state == CONN_HTTP)
         relay_flush(conn->exchange);
-    return conn->state == CONN_HTTP || conn->state == CONN_TUNNEL ? used_all : data.len;
+    return conn->state == CONN_HTTP ? used_all : data.len;
+}
+
+/* The client has sent FIN: is there nothing left that it could still get? */
+static bool is_over(const struct conn *conn)
+{
+    if (!conn->has_ended)
+        return false;
+    if (conn->exchange == NULL)
+        return !conn_is_congested(conn);
+    return !conn->exchange->request_done && buf_len(&conn->inbox) == 0;
 }
 
 /* After bytes were used or kept: memory, back-pressure, and what the client is waited for. */
 static void conn_settle(struct conn *conn)
 {
-    if (conn->state != CONN_HTTP)
-        return;
-    if (buf_len(&conn->inbox) == 0)
-        buf_deinit(&conn->inbox);
-    if (conn->exchange != NULL) {
-        if (conn->has_ended && !conn->exchange->request_done && buf_len(&conn->inbox) == 0)
-            conn_close(conn, false);
-        else if (buf_len(&conn->inbox) >= INBOX_HIGH_BYTES)
+    if (conn->state == CONN_HTTP) {
+        size_t waiting = buf_len(&conn->inbox);
+
+        if (waiting == 0)
+            buf_deinit(&conn->inbox);
+        if (waiting >= INBOX_HIGH_BYTES && (conn->exchange != NULL || conn_is_congested(conn)))
             stream_pause(&conn->stream);
         else
             stream_resume(&conn->stream);
-        return;
+        /* A FIN behind whole requests is a half-close, and their answers are delivered; one in the
+         * middle of a body ends everything. */
+        if (is_over(conn) && conn->exchange != NULL)
+            conn_close(conn, false);
+        else if (is_over(conn))
+            conn_end(conn);
     }
-    if (conn->has_ended) {
-        conn_close(conn, false);
-        return;
-    }
-    stream_resume(&conn->stream);
-    /* The time for a whole head runs from its first byte, however slowly the others come. */
-    if (buf_len(&conn->inbox) > 0 && !conn->head_started) {
-        conn->head_started = true;
-        set_deadline(conn, &conn->worker->deadlines.client_header);
-    }
+    conn_watch(conn);
 }
 
 void conn_process(struct conn *conn)
@@ -121,14 +261,12 @@ void conn_process(struct conn *conn)
 static void on_end(struct conn *conn, int status)
 {
     conn->has_ended = true;
-    if (conn->state == CONN_TUNNEL) {
+    if (conn->state == CONN_TUNNEL)
         tunnel_on_client(conn->exchange, STR(""), status);
-        return;
-    }
-    /* FIN behind a whole request is a half-close: its answer is still delivered. */
-    if (status != 0 || conn->state == CONN_LINGER || conn->exchange == NULL ||
-        (!conn->exchange->request_done && buf_len(&conn->inbox) == 0))
+    else if (status != 0 || (conn->state == CONN_LINGER && stream_pending(&conn->stream) == 0))
         conn_close(conn, false);
+    else
+        conn_settle(conn);
 }
 
 static void on_read(struct stream *stream, struct str data, int status)
@@ -160,68 +298,33 @@ static void on_read(struct stream *stream, struct str data, int status)
 
 /* Writing */
 
+bool conn_send(struct conn *conn, const struct iovec *iov, unsigned count)
+{
+    if (count == 0 || stream_write(&conn->stream, iov, count) == 0)
+        return true;
+    conn_close(conn, false);
+    return false;
+}
+
 static void on_drain(struct stream *stream)
 {
     struct conn *conn = of_stream(stream);
 
-    if (conn->state == CONN_LINGER)
-        set_deadline(conn, &conn->worker->deadlines.linger);
-    else if (conn->state == CONN_TUNNEL)
+    if (conn->state == CONN_TUNNEL)
         tunnel_client_drained(conn->exchange);
+    else if (conn->state == CONN_LINGER && conn->has_ended)
+        conn_close(conn, false);
     else if (conn->exchange != NULL)
         relay_client_drained(conn->exchange);
+    else
+        conn_process(conn);
+    conn_watch(conn);
 }
 
 static void on_error(struct stream *stream, int status)
 {
     (void)status;
     conn_close(of_stream(stream), false);
-}
-
-/* Deadlines */
-
-void conn_on_header_deadline(struct deadline *deadline)
-{
-    struct conn *conn = CONTAINER_OF(deadline, struct conn, deadline);
-
-    /* Nothing was sent at all: a pre-opened connection or a port scan, not worth an answer. */
-    if (buf_len(&conn->inbox) == 0)
-        conn_close(conn, false);
-    else
-        exchange_refuse(conn, OUTCOME_HEADER_TIMEOUT, NULL);
-}
-
-void conn_on_body_deadline(struct deadline *deadline)
-{
-    struct conn *conn = CONTAINER_OF(deadline, struct conn, deadline);
-    size_t pending = stream_pending(&conn->stream);
-
-    if (pending > 0 && pending < conn->pending_before) {
-        conn->pending_before = pending;
-        set_deadline(conn, &conn->worker->deadlines.client_body);
-        return;
-    }
-    struct exchange *exchange = conn->exchange;
-    if (exchange == NULL) {
-        conn_close(conn, true);
-        return;
-    }
-    if (pending > 0)
-        exchange_finish(exchange, OUTCOME_CLIENT_STALLED, true);
-    else if (exchange->status != 0)
-        exchange_finish(exchange, OUTCOME_BODY_TIMEOUT, true);
-    else
-        reply_outcome(exchange, OUTCOME_BODY_TIMEOUT, NULL);
-}
-
-void conn_on_idle_deadline(struct deadline *deadline)
-{
-    conn_close(CONTAINER_OF(deadline, struct conn, deadline), false);
-}
-
-void conn_on_tunnel_deadline(struct deadline *deadline)
-{
-    tunnel_on_idle(CONTAINER_OF(deadline, struct conn, deadline)->exchange);
 }
 
 /* Life cycle */
@@ -257,14 +360,20 @@ static void turn_away(int fd)
     close(fd);
 }
 
+/* A place among all workers' client connections, or none. */
+static bool take_place(struct worker_shared *common)
+{
+    if (atomic_fetch_add_explicit(&common->connections, 1, memory_order_relaxed) <
+        common->connections_max)
+        return true;
+    atomic_fetch_sub_explicit(&common->connections, 1, memory_order_relaxed);
+    return false;
+}
+
 void conn_accept(struct worker *worker, struct listener *listener, int fd,
                  const struct addr *client)
 {
-    struct worker_shared *common = worker->common;
-
-    if (atomic_fetch_add_explicit(&common->connections, 1, memory_order_relaxed) >=
-        common->connections_max) {
-        atomic_fetch_sub_explicit(&common->connections, 1, memory_order_relaxed);
+    if (!take_place(worker->common)) {
         counter_add(&worker->counters->refused[5], 1);
         turn_away(fd);
         return;
@@ -289,40 +398,50 @@ void conn_accept(struct worker *worker, struct listener *listener, int fd,
         conn_close(conn, false);
         return;
     }
-    set_deadline(conn, &worker->deadlines.client_header);
+    conn_watch(conn);
     stream_start(&conn->stream);
 }
 
-/* The last answer is written. Closing at once is right only when nothing more can come from the
- * client: unread bytes would turn our FIN into a RST that may overtake the answer. */
-static void conn_end(struct conn *conn)
+void conn_end(struct conn *conn)
 {
-    bool client_is_done = !conn->ends_after_answer && buf_len(&conn->inbox) == 0;
+    bool client_is_done =
+        conn->has_ended || (!conn->ends_after_answer && buf_len(&conn->inbox) == 0);
 
-    if (stream_pending(&conn->stream) == 0 && (client_is_done || conn->has_ended)) {
+    /* Closing at once is right only when nothing more can come from the client: unread bytes would
+     * turn our FIN into a RST that may overtake the answer. */
+    if (stream_pending(&conn->stream) == 0 && client_is_done) {
         conn_close(conn, false);
         return;
     }
     conn->state = CONN_LINGER;
     buf_deinit(&conn->inbox);
-    conn->pending_before = stream_pending(&conn->stream);
-    set_deadline(conn, conn->pending_before > 0 ? &conn->worker->deadlines.client_body
-                                                : &conn->worker->deadlines.linger);
     stream_shutdown(&conn->stream);
     stream_resume(&conn->stream);
+    conn_watch(conn);
 }
 
 void conn_exchange_done(struct conn *conn, bool keep_alive)
 {
     if (conn->state == CONN_CLOSED)
         return;
-    conn->head_started = false;
-    if (!keep_alive || conn->ends_after_answer || conn->worker->is_draining) {
+    conn->had_request = true;
+    if (!keep_alive || conn->ends_after_answer || conn->worker->is_draining)
         conn_end(conn);
-        return;
-    }
-    set_deadline(conn, &conn->worker->deadlines.client_idle);
-    conn_process(conn);
+    else if (buf_len(&conn->inbox) > 0 || conn->has_ended)
+        conn_process(conn);
+    else
+        conn_watch(conn);
+}
+
+struct buf conn_become_tunnel(struct conn *conn)
+{
+    struct buf rest = conn->inbox;
+
+    buf_init(&conn->inbox);
+    conn->state = CONN_TUNNEL;
+    stream_resume(&conn->stream);
+    conn_watch(conn);
+    return rest;
 }
 
 void conn_close(struct conn *conn, bool reset)
@@ -330,7 +449,7 @@ void conn_close(struct conn *conn, bool reset)
     if (conn->state == CONN_CLOSED)
         return;
     conn->state = CONN_CLOSED;
-    deadline_clear(&conn->deadline);
+    conn_watch(conn);
     list_remove(&conn->node);
     if (conn->exchange != NULL)
         exchange_abort(conn->exchange, OUTCOME_CLIENT_GONE);
@@ -344,5 +463,6 @@ void conn_close(struct conn *conn, bool reset)
 
 bool conn_is_idle(const struct conn *conn)
 {
-    return conn->state == CONN_HTTP && conn->exchange == NULL && buf_len(&conn->inbox) == 0;
+    return conn->state == CONN_HTTP && conn->exchange == NULL && conn->had_request &&
+           buf_len(&conn->inbox) == 0;
 }

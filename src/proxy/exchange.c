@@ -70,7 +70,6 @@ static struct exchange *exchange_new(struct conn *conn)
     exchange->decision.route = -1;
     exchange->started_ns = clock_mono_ns();
     worker_request_id(worker, exchange->request_id);
-    deadline_clear(&conn->deadline);
     conn->exchange = exchange;
     return exchange;
 }
@@ -79,7 +78,6 @@ static void exchange_free(struct exchange *exchange)
 {
     struct worker *worker = exchange->conn->worker;
 
-    list_remove(&exchange->node);
     exchange->conn->exchange = NULL;
     worker_unpin(worker, exchange->adopted);
     buf_deinit(&exchange->head);
@@ -98,6 +96,8 @@ static void let_go(struct exchange *exchange, enum outcome outcome)
 {
     struct worker *worker = exchange->conn->worker;
 
+    if (exchange->state == EXCHANGE_WAIT)
+        pool_wait_end(exchange->pool, exchange);
     exchange->state = EXCHANGE_DONE;
     exchange->outcome = outcome;
     if (exchange->upstream != NULL) {
@@ -230,9 +230,7 @@ void exchange_start(struct conn *conn, struct str head)
     }
     exchange->is_parsed = true;
     exchange->request_done = exchange->request.body == BODY_NONE;
-    if (!exchange->request_done)
-        deadline_set(&conn->deadline, &conn->worker->deadlines.client_body,
-                     worker_now_ms(conn->worker));
+    exchange->awaits_continue = exchange->request.expects_continue && !exchange->request_done;
     enum outcome refusal = check_request(exchange);
     if (refusal != OUTCOME_OK) {
         reply_outcome(exchange, refusal, NULL);
@@ -256,24 +254,53 @@ bool exchange_wants_body(const struct exchange *exchange)
            (exchange->write_failed || !stream_is_congested(&exchange->upstream->stream));
 }
 
-void exchange_on_upstream_read(struct exchange *exchange, struct str data, int status)
+bool exchange_awaits_body(const struct exchange *exchange)
+{
+    return exchange_wants_body(exchange) && !exchange->awaits_continue;
+}
+
+void exchange_client_failed(struct exchange *exchange, enum outcome outcome)
+{
+    exchange->conn->ends_after_answer = true;
+    if (exchange->status != 0)
+        exchange_finish(exchange, outcome, true);
+    else
+        reply_outcome(exchange, outcome, NULL);
+}
+
+/* NULL: it is the client's turn. */
+static struct deadline_list *server_clock(const struct exchange *exchange)
+{
+    struct worker_deadlines *deadlines = &exchange->conn->worker->deadlines;
+
+    if (exchange->state == EXCHANGE_TUNNEL || conn_is_congested(exchange->conn) ||
+        (exchange->status == 0 && exchange_awaits_body(exchange)))
+        return NULL;
+    return exchange->status == 0 ? &deadlines->response_header : &deadlines->response_body;
+}
+
+void exchange_watch(struct exchange *exchange, bool progress)
 {
     struct upstream *upstream = exchange->upstream;
 
-    if (exchange->state == EXCHANGE_TUNNEL) {
-        tunnel_on_server(exchange, data, status);
+    if (upstream == NULL || !upstream->is_connected)
         return;
-    }
-    if (data.len > 0) {
-        exchange->answered = true;
-        relay_response(exchange, data);
-        return;
-    }
-    if (status == 0 && exchange->status != 0) {
+    struct deadline_list *list = server_clock(exchange);
+    if (list == NULL)
+        deadline_clear(&upstream->deadline);
+    else if (progress || list != upstream->clock)
+        deadline_set(&upstream->deadline, list, worker_now_ms(exchange->conn->worker));
+    upstream->clock = list;
+}
+
+/* The end of what the server sends: FIN (0) or a failure. */
+static void on_server_end(struct exchange *exchange, int status)
+{
+    struct upstream *upstream = exchange->upstream;
+
+    if (exchange->status != 0 && status == 0)
         relay_response_end(exchange);
-        return;
-    }
-    if (exchange->status != 0)
+    else if (exchange->status != 0)
         attempt_failed(exchange, OUTCOME_TRUNCATED);
     else if (upstream->is_reused && !exchange->answered)
         attempt_failed(exchange, OUTCOME_STALE);
@@ -281,26 +308,40 @@ void exchange_on_upstream_read(struct exchange *exchange, struct str data, int s
         attempt_failed(exchange, OUTCOME_CLOSED);
 }
 
+/* The exchange may be gone after what an event leads to, and the conn closing, but its memory stays
+ * until its close callback: what its client is waited for is looked at last. */
+
+void exchange_on_upstream_read(struct exchange *exchange, struct str data, int status)
+{
+    struct conn *conn = exchange->conn;
+
+    if (exchange->state == EXCHANGE_TUNNEL) {
+        tunnel_on_server(exchange, data, status);
+    } else if (data.len > 0) {
+        exchange->answered = true;
+        relay_response(exchange, data);
+    } else {
+        on_server_end(exchange, status);
+    }
+    conn_watch(conn);
+}
+
 void exchange_on_upstream_drain(struct exchange *exchange)
 {
-    struct worker *worker = exchange->conn->worker;
+    struct conn *conn = exchange->conn;
 
     if (exchange->state == EXCHANGE_TUNNEL) {
         tunnel_server_drained(exchange);
         return;
     }
-    deadline_set(&exchange->upstream->deadline,
-                 exchange->status == 0 ? &worker->deadlines.response_header
-                                       : &worker->deadlines.response_body,
-                 worker_now_ms(worker));
-    if (!exchange->request_done)
-        deadline_set(&exchange->conn->deadline, &worker->deadlines.client_body,
-                     worker_now_ms(worker));
-    conn_process(exchange->conn);
+    exchange_watch(exchange, true);
+    conn_process(conn);
 }
 
 void exchange_on_upstream_error(struct exchange *exchange, int status)
 {
+    struct conn *conn = exchange->conn;
+
     if (exchange->state == EXCHANGE_TUNNEL) {
         tunnel_on_server(exchange, STR(""), status);
         return;
@@ -308,16 +349,21 @@ void exchange_on_upstream_error(struct exchange *exchange, int status)
     /* The server takes no more, but may have said why (413, 401) before it closed: what it sent is
      * still to be read, and the end of the stream comes behind it. */
     exchange->write_failed = true;
-    stream_resume(&exchange->upstream->stream);
-    conn_process(exchange->conn);
+    if (!conn_is_congested(conn))
+        stream_resume(&exchange->upstream->stream);
+    exchange_watch(exchange, true);
+    conn_process(conn);
 }
 
 void exchange_on_upstream_deadline(struct exchange *exchange)
 {
+    struct conn *conn = exchange->conn;
+
     if (!exchange->upstream->is_connected)
         attempt_failed(exchange, OUTCOME_CONNECT_TIMEOUT);
     else if (exchange->status == 0)
         attempt_failed(exchange, OUTCOME_RESPONSE_TIMEOUT);
     else
         attempt_failed(exchange, OUTCOME_STALLED);
+    conn_watch(conn);
 }

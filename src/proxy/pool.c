@@ -1,13 +1,14 @@
 /*
  * pool.c - one worker's connections to one server.
  *
- *     upstream_connect -> leased -> pool_release -> idle (front of the stack) -> pool_acquire ->
- * leased | 4 s, or the server closes
- *                                                    +-> upstream_close
+ *     upstream_connect -> leased -> pool_release -> idle (front of the stack) -> pool_acquire -> leased
+ *                                                     |
+ *                                                     +-> 4 s, or the server closes: upstream_close
  */
 #include "proxy/pool.h"
 
 #include "base/check.h"
+#include "proxy/attempt.h"
 #include "proxy/upstream.h"
 #include "proxy/worker.h"
 
@@ -26,6 +27,7 @@ struct pool *pool_of(struct worker *worker, struct server *server)
     pool->server = server_ref(server);
     pool->users = 1;
     list_init(&pool->idle);
+    list_init(&pool->waiting);
     list_init(&pool->node);
     list_push_back(&worker->pools, &pool->node);
     return pool;
@@ -82,13 +84,53 @@ struct upstream *pool_acquire(struct pool *pool, uint64_t max_idle_ms)
     return NULL;
 }
 
+/* Waiting for a place */
+
+static unsigned waiting_everywhere(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->server->shared.waiting, memory_order_relaxed);
+}
+
+/* Somebody waits for a place, and nobody here could use this connection instead. */
+static bool is_wanted_elsewhere(const struct pool *pool)
+{
+    return waiting_everywhere(pool) > 0 && list_is_empty(&pool->waiting);
+}
+
+void pool_wait(struct pool *pool, struct exchange *exchange)
+{
+    atomic_fetch_add_explicit(&pool->server->shared.waiting, 1, memory_order_relaxed);
+    list_push_back(&pool->waiting, &exchange->node);
+}
+
+void pool_wait_end(struct pool *pool, struct exchange *exchange)
+{
+    atomic_fetch_sub_explicit(&pool->server->shared.waiting, 1, memory_order_relaxed);
+    list_remove(&exchange->node);
+}
+
+void pool_note_place(struct pool *pool)
+{
+    if (!list_is_empty(&pool->waiting))
+        uv_async_send(&pool->worker->wake);
+}
+
+void pool_sweep(struct pool *pool)
+{
+    LIST_FOREACH (&pool->waiting, node)
+        attempt_retry_waiting(CONTAINER_OF(node, struct exchange, node));
+    if (waiting_everywhere(pool) > 0 && !list_is_empty(&pool->idle))
+        upstream_close(CONTAINER_OF(pool->idle.prev, struct upstream, node), false);
+}
+
 void pool_release(struct upstream *upstream)
 {
     struct pool *pool = upstream->pool;
     struct worker *worker = pool->worker;
 
     upstream->exchange = NULL;
-    if (pool->is_retired || worker->is_draining) {
+    upstream->clock = NULL;
+    if (pool->is_retired || worker->is_draining || is_wanted_elsewhere(pool)) {
         upstream_close(upstream, false);
         return;
     }
@@ -100,4 +142,5 @@ void pool_release(struct upstream *upstream)
     stream_resume(&upstream->stream);
     list_push_front(&pool->idle, &upstream->node);
     deadline_set(&upstream->deadline, &worker->deadlines.upstream_idle, upstream->idle_since_ms);
+    pool_note_place(pool);
 }

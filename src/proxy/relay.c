@@ -19,18 +19,6 @@
 
 /* The request */
 
-/* The client broke its own request: nothing more of it goes to the server, which sees it cut. */
-static void request_failed(struct exchange *exchange, enum outcome outcome)
-{
-    bool committed = exchange->status != 0;
-
-    exchange->conn->ends_after_answer = true;
-    if (committed)
-        exchange_finish(exchange, outcome, true);
-    else
-        reply_outcome(exchange, outcome, NULL);
-}
-
 /* Keeps the body for a second try, as long as it is small. */
 static void keep_for_replay(struct exchange *exchange, const struct slices *slices)
 {
@@ -54,7 +42,6 @@ static void keep_for_replay(struct exchange *exchange, const struct slices *slic
  */
 static bool send_body(struct exchange *exchange, const struct slices *slices, bool last)
 {
-    struct worker *worker = exchange->conn->worker;
     struct upstream *upstream = exchange->upstream;
     char chunk[WRITER_CHUNK_BYTES];
     struct iovec iov[WRITER_IOV_MAX];
@@ -66,8 +53,7 @@ static bool send_body(struct exchange *exchange, const struct slices *slices, bo
         return true;
     if (stream_write(&upstream->stream, iov, count) == 0) {
         exchange->head_sent = true;
-        deadline_set(&upstream->deadline, &worker->deadlines.response_header,
-                     worker_now_ms(worker));
+        exchange_watch(exchange, true);
         return true;
     }
     if (!exchange->head_sent) {
@@ -103,76 +89,43 @@ bool relay_flush(struct exchange *exchange)
     return false;
 }
 
-size_t relay_request(struct exchange *exchange, struct str data)
+void relay_request(struct exchange *exchange, const struct slices *slices, bool last)
 {
-    struct conn *conn = exchange->conn;
-    struct worker *worker = conn->worker;
-    uint64_t body_max = exchange->adopted->snapshot->config->limits.body_bytes;
-    size_t used_all = 0;
+    uint64_t most = exchange->adopted->snapshot->config->limits.body_bytes;
 
-    while (used_all < data.len && !exchange->request_done) {
-        struct slices slices;
-        size_t used;
-        enum parse_result result = parser_body(
-            &conn->parser, str_from(data.data + used_all, data.len - used_all), &used, &slices);
-
-        used_all += used;
-        exchange->received_bytes += slices.bytes;
-        if (result == PARSE_BAD) {
-            request_failed(exchange, OUTCOME_BAD_REQUEST);
-            return data.len;
-        }
-        if (body_max > 0 && exchange->received_bytes > body_max) {
-            request_failed(exchange, OUTCOME_BODY_TOO_LARGE);
-            return data.len;
-        }
-        exchange->request_done = result == PARSE_DONE;
-        keep_for_replay(exchange, &slices);
-        if (!send_body(exchange, &slices, exchange->request_done))
-            return used_all;
+    exchange->awaits_continue = false;
+    exchange->received_bytes += slices->bytes;
+    if (most > 0 && exchange->received_bytes > most) {
+        exchange_client_failed(exchange, OUTCOME_BODY_TOO_LARGE);
+        return;
     }
-    /* While the server is what holds things up the client's clock stands. */
-    if (exchange->request_done || stream_is_congested(&exchange->upstream->stream))
-        deadline_clear(&conn->deadline);
-    else
-        deadline_set(&conn->deadline, &worker->deadlines.client_body, worker_now_ms(worker));
-    return used_all;
+    exchange->request_done = last;
+    keep_for_replay(exchange, slices);
+    send_body(exchange, slices, last);
 }
 
 /* The answer */
 
-/* Sends to the client; false when it is gone, and then the exchange is as well. */
+/* Sends to the client; the server waits while it is behind. False: the client and the exchange are gone. */
 static bool send_client(struct exchange *exchange, const struct iovec *iov, unsigned count)
 {
     struct conn *conn = exchange->conn;
-    struct worker *worker = conn->worker;
 
-    if (count == 0)
-        return true;
-    if (stream_write(&conn->stream, iov, count) != 0) {
-        conn_close(conn, false);
+    if (!conn_send(conn, iov, count))
         return false;
+    if (conn_is_congested(conn)) {
+        stream_pause(&exchange->upstream->stream);
+        exchange_watch(exchange, false);
     }
-    if (!stream_is_congested(&conn->stream))
-        return true;
-    stream_pause(&exchange->upstream->stream);
-    deadline_clear(&exchange->upstream->deadline);
-    conn->pending_before = stream_pending(&conn->stream);
-    deadline_set(&conn->deadline, &worker->deadlines.client_body, worker_now_ms(worker));
     return true;
 }
 
 void relay_client_drained(struct exchange *exchange)
 {
-    struct worker *worker = exchange->conn->worker;
-
     if (exchange->upstream == NULL || exchange->state != EXCHANGE_RELAY)
         return;
-    if (exchange->request_done)
-        deadline_clear(&exchange->conn->deadline);
-    deadline_set(&exchange->upstream->deadline, &worker->deadlines.response_body,
-                 worker_now_ms(worker));
     stream_resume(&exchange->upstream->stream);
+    exchange_watch(exchange, true);
 }
 
 /* Our Set-Cookie, when the decision asks for one; empty otherwise. Lives until the next call. */
@@ -274,9 +227,11 @@ static void begin_answer(struct exchange *exchange, const struct message *respon
 
 static void finish_answer(struct exchange *exchange, size_t left_over)
 {
+    /* In step: the server has read the whole request and sent nothing behind the answer. */
     attempt_done(exchange, OUTCOME_OK,
                  exchange->upstream_keep_alive && exchange->request_done &&
-                     !exchange->write_failed && left_over == 0);
+                     !exchange->write_failed && left_over == 0 &&
+                     stream_pending(&exchange->upstream->stream) == 0);
     exchange_finish(exchange, OUTCOME_OK, false);
 }
 
@@ -285,6 +240,8 @@ static bool pass_interim(struct exchange *exchange, const struct message *respon
 {
     struct buf *head = &exchange->conn->worker->head;
 
+    if (response->status == 100)
+        exchange->awaits_continue = false;
     if (exchange->request.minor == 0)
         return true;
     write_response_head(exchange, response, head);
@@ -355,7 +312,6 @@ static enum head_step take_head(struct exchange *exchange, struct str data, size
 /* Sends the bytes of the body in `data`, with `head` in front when it is not empty. */
 static void send_answer(struct exchange *exchange, struct str head, struct str data)
 {
-    struct worker *worker = exchange->conn->worker;
     struct upstream *upstream = exchange->upstream;
     char chunk[WRITER_CHUNK_BYTES];
     struct iovec iov[WRITER_IOV_MAX + 1];
@@ -387,8 +343,8 @@ static void send_answer(struct exchange *exchange, struct str head, struct str d
 
     if (result == PARSE_DONE)
         finish_answer(exchange, data.len - used_all);
-    else if (!stream_is_congested(&exchange->conn->stream))
-        deadline_set(&upstream->deadline, &worker->deadlines.response_body, worker_now_ms(worker));
+    else
+        exchange_watch(exchange, true);
 }
 
 void relay_response(struct exchange *exchange, struct str data)
@@ -424,7 +380,8 @@ void relay_response_end(struct exchange *exchange)
     char chunk[WRITER_CHUNK_BYTES];
     struct iovec iov[WRITER_IOV_MAX];
 
-    if (parser_eof(&exchange->upstream->parser) != PARSE_DONE) {
+    /* Behind a failed write the end may be a RST that the write has been told of already. */
+    if (exchange->write_failed || parser_eof(&exchange->upstream->parser) != PARSE_DONE) {
         attempt_failed(exchange, OUTCOME_TRUNCATED);
         return;
     }

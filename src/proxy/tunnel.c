@@ -1,20 +1,15 @@
 /*
  * tunnel.c - a byte pipe in both directions, on the two sockets that an exchange leaves behind.
  *
- *     client bytes --write--> server     congested: the client's reads stop until the server
- * drained server bytes --write--> client     and the other way round FIN of one   --FIN----> the
- * other  both have sent FIN, or either failed: over
+ *     client bytes --write--> server      while the server is behind, the client is not read
+ *     server bytes --write--> client      and the other way round
+ *     FIN of one ----FIN----> the other   behind all bytes before it
+ *
+ * Over when both have sent FIN and everything is on its way, or when either has failed.
  */
 #include "proxy/tunnel.h"
 
 #include "proxy/attempt.h"
-
-static void note_progress(struct exchange *exchange)
-{
-    struct worker *worker = exchange->conn->worker;
-
-    deadline_set(&exchange->conn->deadline, &worker->deadlines.tunnel_idle, worker_now_ms(worker));
-}
 
 /* Moves one run of bytes; the source waits while the sink is behind. 0 or UV_E*. */
 static int pass(struct stream *from, struct stream *to, struct str data)
@@ -36,33 +31,40 @@ static void tunnel_end(struct exchange *exchange, bool failed)
     exchange_finish(exchange, OUTCOME_TUNNEL, failed);
 }
 
+/* After every event: the end, or more time. What the client has not taken yet conn_end waits for. */
+static void tunnel_settle(struct exchange *exchange, int status)
+{
+    if (status != 0)
+        tunnel_end(exchange, true);
+    else if (exchange->tunnel_client_ended && exchange->tunnel_server_ended &&
+             stream_pending(&exchange->upstream->stream) == 0)
+        tunnel_end(exchange, false);
+    else
+        conn_progress(exchange->conn);
+}
+
 void tunnel_start(struct exchange *exchange, struct str early)
 {
     struct conn *conn = exchange->conn;
     struct upstream *upstream = exchange->upstream;
-    struct worker *worker = conn->worker;
 
     exchange->state = EXCHANGE_TUNNEL;
-    conn->state = CONN_TUNNEL;
-    deadline_clear(&upstream->deadline);
-    note_progress(exchange);
-    counter_add(&worker->counters->tunnels[exchange->decision.side], 1);
     exchange->is_tunnel = true;
-    exchange->sent_bytes += early.len;
-    int status = pass(&upstream->stream, &conn->stream, early);
+    exchange_watch(exchange, false);
+    counter_add(&conn->worker->counters->tunnels[exchange->decision.side], 1);
 
     /* What the client sent behind its request, before it could know of the 101. */
-    struct str waiting = buf_str(&conn->inbox);
-    exchange->received_bytes += waiting.len;
+    struct buf waiting = conn_become_tunnel(conn);
+    exchange->received_bytes += buf_len(&waiting);
+    exchange->sent_bytes += early.len;
+    int status = pass(&upstream->stream, &conn->stream, early);
     if (status == 0)
-        status = pass(&conn->stream, &upstream->stream, waiting);
-    buf_deinit(&conn->inbox);
+        status = pass(&conn->stream, &upstream->stream, buf_str(&waiting));
+    buf_deinit(&waiting);
     if (status == 0 && conn->has_ended)
         tunnel_on_client(exchange, STR(""), 0);
-    else if (status != 0)
-        tunnel_end(exchange, true);
     else
-        stream_resume(&conn->stream);
+        tunnel_settle(exchange, status);
 }
 
 void tunnel_on_client(struct exchange *exchange, struct str data, int status)
@@ -73,16 +75,10 @@ void tunnel_on_client(struct exchange *exchange, struct str data, int status)
     if (status == 0 && data.len == 0) {
         exchange->tunnel_client_ended = true;
         stream_shutdown(&upstream->stream);
-        if (exchange->tunnel_server_ended)
-            tunnel_end(exchange, false);
-        return;
-    }
-    if (status == 0)
+    } else if (status == 0) {
         status = pass(&exchange->conn->stream, &upstream->stream, data);
-    if (status != 0)
-        tunnel_end(exchange, true);
-    else
-        note_progress(exchange);
+    }
+    tunnel_settle(exchange, status);
 }
 
 void tunnel_on_server(struct exchange *exchange, struct str data, int status)
@@ -93,30 +89,22 @@ void tunnel_on_server(struct exchange *exchange, struct str data, int status)
     if (status == 0 && data.len == 0) {
         exchange->tunnel_server_ended = true;
         stream_shutdown(&conn->stream);
-        if (exchange->tunnel_client_ended)
-            tunnel_end(exchange, false);
-        return;
-    }
-    if (status == 0)
+    } else if (status == 0) {
         status = pass(&exchange->upstream->stream, &conn->stream, data);
-    if (status != 0)
-        tunnel_end(exchange, true);
-    else
-        note_progress(exchange);
+    }
+    tunnel_settle(exchange, status);
 }
 
 void tunnel_client_drained(struct exchange *exchange)
 {
-    note_progress(exchange);
-    if (!exchange->tunnel_server_ended)
-        stream_resume(&exchange->upstream->stream);
+    stream_resume(&exchange->upstream->stream);
+    tunnel_settle(exchange, 0);
 }
 
 void tunnel_server_drained(struct exchange *exchange)
 {
-    note_progress(exchange);
-    if (!exchange->tunnel_client_ended)
-        stream_resume(&exchange->conn->stream);
+    stream_resume(&exchange->conn->stream);
+    tunnel_settle(exchange, 0);
 }
 
 void tunnel_on_idle(struct exchange *exchange)

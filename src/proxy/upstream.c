@@ -89,6 +89,20 @@ void upstream_set_active(struct upstream *upstream, bool active)
                               memory_order_relaxed);
 }
 
+bool upstream_take_place(struct server *server, unsigned most)
+{
+    if (atomic_fetch_add_explicit(&server->shared.upstreams, 1, memory_order_relaxed) < most ||
+        most == 0)
+        return true;
+    upstream_give_place(server);
+    return false;
+}
+
+void upstream_give_place(struct server *server)
+{
+    atomic_fetch_sub_explicit(&server->shared.upstreams, 1, memory_order_relaxed);
+}
+
 struct upstream *upstream_connect(struct pool *pool, struct exchange *exchange,
                                   const struct addr *address, int *status)
 {
@@ -104,7 +118,6 @@ struct upstream *upstream_connect(struct pool *pool, struct exchange *exchange,
     pool->open++;
     worker->upstream_count++;
     counter_add(&worker->counters->upstreams[pool->server->side], 1);
-    atomic_fetch_add_explicit(&pool->server->shared.upstreams, 1, memory_order_relaxed);
     upstream_set_active(upstream, true);
 
     *status = stream_connect(&upstream->stream, address);
@@ -125,9 +138,10 @@ void upstream_close(struct upstream *upstream, bool reset)
     list_remove(&upstream->node);
     deadline_clear(&upstream->deadline);
     counter_sub(&upstream->pool->worker->counters->upstreams[upstream->pool->server->side], 1);
-    atomic_fetch_sub_explicit(&upstream->pool->server->shared.upstreams, 1, memory_order_relaxed);
+    upstream_give_place(upstream->pool->server);
     if (reset)
         stream_reset(&upstream->stream);
     else
         stream_close(&upstream->stream);
+    pool_note_place(upstream->pool);
 }

@@ -14,7 +14,6 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "proxy/account.h"
-#include "proxy/attempt.h"
 #include "proxy/conn.h"
 #include "proxy/exchange.h"
 
@@ -57,15 +56,16 @@ static bool snapshot_has_server(const struct snapshot *snapshot, const struct se
 static void follow_timeouts(struct worker *worker, const struct config_timeouts *timeouts)
 {
     struct worker_deadlines *deadlines = &worker->deadlines;
+    uint64_t now_ms = worker_now_ms(worker);
 
-    deadlines->client_header.after_ms = timeouts->client_header;
-    deadlines->client_body.after_ms = timeouts->client_body;
-    deadlines->client_idle.after_ms = timeouts->client_idle;
-    deadlines->connect.after_ms = timeouts->connect;
-    deadlines->response_header.after_ms = timeouts->response_header;
-    deadlines->response_body.after_ms = timeouts->response_body;
-    deadlines->upstream_idle.after_ms = timeouts->upstream_idle;
-    deadlines->tunnel_idle.after_ms = timeouts->tunnel_idle;
+    deadline_list_change(&deadlines->client_header, timeouts->client_header, now_ms);
+    deadline_list_change(&deadlines->client_body, timeouts->client_body, now_ms);
+    deadline_list_change(&deadlines->client_idle, timeouts->client_idle, now_ms);
+    deadline_list_change(&deadlines->connect, timeouts->connect, now_ms);
+    deadline_list_change(&deadlines->response_header, timeouts->response_header, now_ms);
+    deadline_list_change(&deadlines->response_body, timeouts->response_body, now_ms);
+    deadline_list_change(&deadlines->upstream_idle, timeouts->upstream_idle, now_ms);
+    deadline_list_change(&deadlines->tunnel_idle, timeouts->tunnel_idle, now_ms);
 }
 
 /* Takes over the reference on `snapshot`. */
@@ -117,6 +117,12 @@ static void look_into_inbox(struct worker *worker)
         adopt(worker, snapshot);
 }
 
+static void sweep_pools(struct worker *worker)
+{
+    LIST_FOREACH (&worker->pools, node)
+        pool_sweep(CONTAINER_OF(node, struct pool, node));
+}
+
 /* Draining */
 
 static void on_listener_closed(struct listener *listener)
@@ -134,8 +140,11 @@ static void start_draining(struct worker *worker)
         listener_stop(&worker->listeners[i]);
     LIST_FOREACH (&worker->conns, node) {
         struct conn *conn = CONTAINER_OF(node, struct conn, node);
+        /* One that has not asked yet may be about to: it was in the queue a moment ago. */
         if (conn_is_idle(conn))
-            conn_close(conn, false);
+            conn_end(conn);
+        else
+            conn_watch(conn);
     }
     worker_note_closed(worker);
 }
@@ -157,6 +166,7 @@ static void on_wake(uv_async_t *wake)
     int stage = atomic_load_explicit(&worker->shared.stage, memory_order_acquire);
 
     look_into_inbox(worker);
+    sweep_pools(worker);
     if (stage >= WORKER_DRAINING && !worker->is_draining)
         start_draining(worker);
     if (stage == WORKER_STOPPING)
@@ -194,15 +204,15 @@ static void on_upstream_deadline(struct deadline *deadline)
 
 static void init_deadlines(struct worker_deadlines *deadlines)
 {
-    deadline_list_init(&deadlines->client_header, 0, conn_on_header_deadline);
-    deadline_list_init(&deadlines->client_body, 0, conn_on_body_deadline);
-    deadline_list_init(&deadlines->client_idle, 0, conn_on_idle_deadline);
-    deadline_list_init(&deadlines->linger, LINGER_MS, conn_on_idle_deadline);
+    deadline_list_init(&deadlines->client_header, 0, conn_on_deadline);
+    deadline_list_init(&deadlines->client_body, 0, conn_on_deadline);
+    deadline_list_init(&deadlines->client_idle, 0, conn_on_deadline);
+    deadline_list_init(&deadlines->linger, LINGER_MS, conn_on_deadline);
     deadline_list_init(&deadlines->connect, 0, on_upstream_deadline);
     deadline_list_init(&deadlines->response_header, 0, on_upstream_deadline);
     deadline_list_init(&deadlines->response_body, 0, on_upstream_deadline);
     deadline_list_init(&deadlines->upstream_idle, 0, on_upstream_deadline);
-    deadline_list_init(&deadlines->tunnel_idle, 0, conn_on_tunnel_deadline);
+    deadline_list_init(&deadlines->tunnel_idle, 0, conn_on_deadline);
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -220,8 +230,7 @@ static void on_sweep(uv_timer_t *timer)
     deadline_sweep(&deadlines->response_body, now_ms);
     deadline_sweep(&deadlines->upstream_idle, now_ms);
     deadline_sweep(&deadlines->tunnel_idle, now_ms);
-    LIST_FOREACH (&worker->waiting, node)
-        attempt_retry_waiting(CONTAINER_OF(node, struct exchange, node));
+    sweep_pools(worker);
     account_flush(worker);
 }
 
@@ -283,7 +292,6 @@ struct worker *worker_new(unsigned index, struct worker_shared *common, struct a
     worker->counters = counters_new();
     list_init(&worker->conns);
     list_init(&worker->pools);
-    list_init(&worker->waiting);
     list_init(&worker->free_exchanges);
     init_deadlines(&worker->deadlines);
     message_init(&worker->response, 1);

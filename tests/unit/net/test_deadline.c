@@ -99,3 +99,34 @@ Test(deadline, may_be_set_again_from_its_own_callback)
     cr_expect_eq(fired_count, 2, "each once, although both are set again");
     cr_expect(deadline_is_set(&one));
 }
+
+Test(deadline, a_shorter_time_holds_for_those_that_wait_already)
+{
+    struct deadline_list list;
+    struct deadline one, two;
+
+    deadline_list_init(&list, 10000, on_expire);
+    deadline_init(&one);
+    deadline_init(&two);
+    deadline_set(&one, &list, 0);
+    deadline_list_change(&list, 100, 1000);
+    deadline_set(&two, &list, 1001);
+    deadline_sweep(&list, 1100);
+    cr_assert_eq(fired_count, 1);
+    cr_expect_eq(fired[0], &one);
+    deadline_sweep(&list, 1101);
+    cr_expect_eq(fired_count, 2);
+}
+
+Test(deadline, a_longer_time_leaves_those_that_wait_as_they_were)
+{
+    struct deadline_list list;
+    struct deadline one;
+
+    deadline_list_init(&list, 100, on_expire);
+    deadline_init(&one);
+    deadline_set(&one, &list, 0);
+    deadline_list_change(&list, 10000, 50);
+    deadline_sweep(&list, 100);
+    cr_expect_eq(fired_count, 1);
+}
