@@ -6,10 +6,10 @@
 #include "http/message.h"
 
 /*
- * The value of the first cookie called `name` (case matters) in all Cookie fields, quotes taken
- * off; false when there is none. Linear in the length of the fields.
+ * The value of the `nth` cookie (from 0) called `name` (case matters) in all Cookie fields, as it
+ * stands; false when there are not so many. Linear in the length of the fields.
  */
-bool cookie_find(const struct message *message, struct str name, struct str *value);
+bool cookie_find(const struct message *message, struct str name, unsigned nth, struct str *value);
 
 /*
  * Appends the value of one Cookie field without the cookies called `name`; nothing is appended when

@@ -117,6 +117,9 @@ void exchange_on_upstream_drain(struct exchange *exchange);
 void exchange_on_upstream_error(struct exchange *exchange, int status);
 void exchange_on_upstream_deadline(struct exchange *exchange);
 
+/* Our Set-Cookie value, when the decision asks for one; empty otherwise. Lives until the next call. */
+struct str exchange_set_cookie(const struct exchange *exchange);
+
 /* The end: counters, access line, free; then conn_exchange_done (cut: the client's connection is
  * closed with RST instead, so that the answer is seen to be incomplete). */
 void exchange_finish(struct exchange *exchange, enum outcome outcome, bool cut);

@@ -53,6 +53,9 @@ void snapshot_unref(struct snapshot *snapshot); /* NULL is allowed; any thread *
 /* Whether a side has a server that can be used at `now_ms`, by health and ejection. */
 bool snapshot_side_is_usable(const struct snapshot *snapshot, enum side side, uint64_t now_ms);
 
+/* Whether a side has a server that is not down, ejected or not, and the side is not in maint. */
+bool snapshot_side_may_be_tried(const struct snapshot *snapshot, enum side side);
+
 /*
  * Which sides can be used. When neither can and that is due to ejections alone, both sides with a
  * server that is not down count as usable: passive ejection never takes the whole service away.

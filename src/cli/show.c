@@ -125,7 +125,9 @@ static void print_event(const json_t *event)
     if (subject[0] != '\0')
         printf(" %s", read_clean(subject));
     const char *from = read_text(event, "from", ""), *to = read_text(event, "to", "");
-    if (from[0] != '\0' || to[0] != '\0') {
+    if (json_is_number(json_object_get(event, "from")))
+        printf("  %g %% -> %g %%", read_number(event, "from"), read_number(event, "to"));
+    else if (from[0] != '\0' || to[0] != '\0') {
         printf("  %s ->", read_clean(from));
         printf(" %s", read_clean(to));
     }

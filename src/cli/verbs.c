@@ -12,7 +12,7 @@
 #include "cli/remote.h"
 
 #define NEAR_DISTANCE 3
-#define API_OPTIONS   "admin,token-file,json,help"
+#define API_OPTIONS   "admin,token-file,reason,json,help"
 
 const struct verb verbs[] = {
     {"run", "-c FILE", "run the proxy in the foreground", "config,reset-state,help", 0, 0, NULL,
@@ -22,25 +22,25 @@ const struct verb verbs[] = {
      verb_check, "Exits 0 when the file is right and 2 when it is not."},
     {"status", "", "what the proxy does now, on one screen", API_OPTIONS, 0, 0, verb_status, NULL},
     {"weight", "PERCENT", "send this percentage of users to new",
-     API_OPTIONS ",reason,route,dry-run,if-match", 1, 1, verb_weight,
+     API_OPTIONS ",route,dry-run,if-match", 1, 1, verb_weight,
      "PERCENT is 0..100 with at most two decimals: 30, 0.25, 10%."},
-    {"rollback", "", "every weight to 0: all users to old", API_OPTIONS ",reason,to,force,if-match",
-     0, 0, verb_rollback,
+    {"rollback", "", "every weight to 0: all users to old", API_OPTIONS ",to,force,if-match", 0, 0,
+     verb_rollback,
      "Refused when old has no server that is up, unless --force is given. Pinned routes stay."},
     {"backend", "old|new ready|drain|maint", "take a side out of service, or back",
-     API_OPTIONS ",reason,if-match", 2, 2, verb_backend,
+     API_OPTIONS ",if-match", 2, 2, verb_backend,
      "drain: no new users, those placed stay. maint: nobody. ready: as usual."},
-    {"plan", "start|pause|resume|advance|abort|finish", "walk the plan", API_OPTIONS ",reason", 1,
-     1, verb_plan, NULL},
+    {"plan", "start|pause|resume|advance|abort|finish", "walk the plan", API_OPTIONS, 1, 1,
+     verb_plan, NULL},
     {"events", "", "what happened: changes, refusals, health", API_OPTIONS ",follow,limit", 0, 0,
      verb_events, NULL},
     {"explain", "METHOD PATH", "what would be decided for a request, without sending one",
      API_OPTIONS ",header,host,address", 2, 2, verb_explain,
      "Example: cutover explain GET /api/products -H 'Cookie: cutover=0427'"},
-    {"reload", "", "read the configuration file again", API_OPTIONS ",reason", 0, 0, verb_reload,
-     NULL},
-    {"healthcheck", "[-c FILE]", "silent; exits 0 when the proxy is ready", "admin,config,help", 0,
-     0, verb_healthcheck, "For container health checks. -c finds the admin address in the file."},
+    {"reload", "", "read the configuration file again", API_OPTIONS, 0, 0, verb_reload, NULL},
+    {"healthcheck", "[-c FILE]", "silent; exits 0 when the proxy is ready", API_OPTIONS ",config",
+     0, 0, verb_healthcheck,
+     "For container health checks. -c finds the admin address in the file."},
     {"doctor", "-c FILE", "try both sides before any user is moved", "config,help", 0, 0,
      verb_later, NULL},
     {"watch", "", "live status in the terminal", API_OPTIONS, 0, 0, verb_later, NULL},

@@ -141,8 +141,8 @@ static void check_admin(struct schema *schema, const struct yaml_node *node, voi
     }
 }
 
-static const struct reader_range TOKEN = {16, SECRET_MAX_BYTES, false};
-static const struct reader_range OVERRIDE_SECRET = {8, SECRET_MAX_BYTES, false};
+static const struct reader_range TOKEN = {1, SECRET_MAX_BYTES, false};
+static const struct reader_range OVERRIDE_SECRET = {1, SECRET_MAX_BYTES, false};
 
 static const struct schema_key ADMIN_KEYS[] = {
     {"address", read_admin_address, PLACE_WHOLE, "127.0.0.1:9901", 0, NULL, NULL},
@@ -179,15 +179,19 @@ static bool read_workers(struct schema *schema, const struct yaml_node *node,
     return true;
 }
 
-static void check_outlier(struct schema *schema, const struct yaml_node *node, void *base)
+/* Whoever lengthens only eject_for means it. */
+static void widen_outlier(struct schema *schema, const struct yaml_node *node, void *base)
 {
-    const struct outlier_policy *outlier = base;
+    struct outlier_policy *outlier = base;
+
+    (void)schema;
+    (void)node;
     if (outlier->max_eject_for_ms < outlier->eject_for_ms)
-        (void)schema_bad_key(schema, node, "max_eject_for", "is shorter than eject_for");
+        outlier->max_eject_for_ms = outlier->eject_for_ms;
 }
 
 static const struct reader_range ERRORS = {0, 1000, false};
-static const struct reader_range EJECT = {100, DAY_MS, false};
+static const struct reader_range EJECT = {10, DAY_MS, false};
 
 static const struct schema_key OUTLIER_KEYS[] = {
     {"consecutive_errors", reader_integer, PLACE(struct outlier_policy, consecutive_errors), "5", 0,
@@ -197,7 +201,7 @@ static const struct schema_key OUTLIER_KEYS[] = {
     {"max_eject_for", reader_duration, PLACE(struct outlier_policy, max_eject_for_ms), "5m", 0,
      &EJECT, NULL},
 };
-static const struct schema_map OUTLIER_MAP = SCHEMA_MAP(OUTLIER_KEYS, check_outlier);
+static const struct schema_map OUTLIER_MAP = SCHEMA_MAP(OUTLIER_KEYS, widen_outlier);
 
 static const struct reader_range ATTEMPTS = {0, 5, false};
 static const struct reader_range REPLAY = {0, 16 * MIB, false};
@@ -212,7 +216,7 @@ static const struct schema_map RETRY_MAP = SCHEMA_MAP(RETRY_KEYS, NULL);
 /* 0 is none. Not for these two: a connection attempt must end, and so must an idle connection. */
 static const struct reader_range TIMEOUT = {10, DAY_MS, true};
 static const struct reader_range ALWAYS = {10, DAY_MS, false};
-static const struct reader_range TUNNEL_IDLE = {1000, 30 * (uint64_t)DAY_MS, true};
+static const struct reader_range TUNNEL_IDLE = {10, 30 * (uint64_t)DAY_MS, true};
 static const struct reader_range DRAIN = {1, HOUR_MS, true};
 
 #define TIMEOUT_KEY(member, value, range)                                                         \
@@ -235,7 +239,7 @@ static const struct schema_key TIMEOUT_KEYS[] = {
 static const struct schema_map TIMEOUT_MAP = SCHEMA_MAP(TIMEOUT_KEYS, NULL);
 
 static const struct reader_range HEAD = {1 * KIB, 1 * MIB, false};
-static const struct reader_range HEADERS = {8, 4096, false};
+static const struct reader_range HEADERS = {1, 4096, false};
 static const struct reader_range BODY = {0, 1024 * GIB, false};
 static const struct reader_range CONNECTIONS = {0, 10000000, false};
 

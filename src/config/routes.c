@@ -76,11 +76,14 @@ static const struct schema_key ROUTE_KEYS[] = {
 };
 static const struct schema_map ROUTE_MAP = SCHEMA_MAP(ROUTE_KEYS, check_kind);
 
-/* Asked of the very function that will route: does `first` match whatever `second` would? */
-static bool takes_all_of(const struct route *first, const struct route *second)
+/* The same path again, for no method that the first leaves over. A route that lies within an earlier,
+ * wider one is left alone: the order may be meant, and reading it is the reader's business. */
+static bool is_repeated(const struct route *first, const struct route *second)
 {
+    if (!str_eq(first->path, second->path))
+        return false;
     if (second->method_count == 0)
-        return first->method_count == 0 && route_match(first, 1, STR("GET"), second->path) == 0;
+        return first->method_count == 0;
     for (unsigned i = 0; i < second->method_count; i++)
         if (route_match(first, 1, second->methods[i], second->path) != 0)
             return false;
@@ -92,9 +95,10 @@ static void check_pair(struct schema *schema, const struct yaml_node *node,
 {
     if (str_eq(first->name, second->name))
         (void)schema_bad_key(schema, node, "name", "routes[%u] has this name already", index);
-    if (takes_all_of(first, second)) {
+    if (is_repeated(first, second)) {
         (void)schema_bad_key(schema, node, "path",
-                             "can never match: routes[%u] comes first and takes all of it", index);
+                             "can never match: routes[%u] has the same path and comes first",
+                             index);
     }
 }
 

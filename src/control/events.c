@@ -74,6 +74,18 @@ const struct event *events_get(const struct events *events, uint64_t id)
     return &events->ring[(id - 1) % EVENTS_MAX];
 }
 
+/* Weights are numbers, states are words. */
+static void write_value(const struct event *event, struct json *json, const char *name,
+                        const char *value)
+{
+    bool is_weight = strcmp(event->what, "weight") == 0 || strcmp(event->what, "rollback") == 0;
+
+    if (is_weight && value[0] != '\0')
+        json_raw(json, name, str_of(value));
+    else
+        json_text(json, name, value);
+}
+
 void event_write(const struct event *event, struct json *json, const char *name)
 {
     char at[CLOCK_ISO_BYTES];
@@ -85,8 +97,8 @@ void event_write(const struct event *event, struct json *json, const char *name)
     json_text(json, "actor", event->actor);
     json_text(json, "what", event->what);
     json_text(json, "subject", event->subject);
-    json_text(json, "from", event->from);
-    json_text(json, "to", event->to);
+    write_value(event, json, "from", event->from);
+    write_value(event, json, "to", event->to);
     json_text(json, "reason", event->reason);
     json_text(json, "result", event->result);
     json_object_end(json);

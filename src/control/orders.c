@@ -159,13 +159,19 @@ enum control_result order_weight(struct controller *controller,
 
 /* Rollback */
 
-static bool has_other_weight(const struct state *state, unsigned weight)
+/* A rollback never raises a weight. */
+static unsigned lowered(unsigned weight, unsigned to)
 {
-    bool other = state->weight != weight;
+    return weight < to ? weight : to;
+}
+
+static bool has_higher_weight(const struct state *state, unsigned weight)
+{
+    bool higher = state->weight > weight;
 
     for (unsigned i = 0; i < state->route_count; i++)
-        other = other || state->routes[i].weight != weight;
-    return other;
+        higher = higher || state->routes[i].weight > weight;
+    return higher;
 }
 
 /* Traffic first, disk second: what is wrong with the disk must not keep users on a broken side. */
@@ -175,11 +181,15 @@ static bool apply_rollback(struct order *order, unsigned to)
     struct error save_error;
     struct draft draft;
 
+    /* Asked again while the disk does not take it: only the disk is tried again. */
+    if (!has_higher_weight(&controller->state, to))
+        return state_save(controller, &save_error);
     draft_begin(&draft, controller);
-    draft_sign(&draft, order->request, "rollback", STR(""), draft.state.weight, to);
-    draft.state.weight = to;
+    draft_sign(&draft, order->request, "rollback", STR(""), draft.state.weight,
+               lowered(draft.state.weight, to));
+    draft.state.weight = lowered(draft.state.weight, to);
     for (unsigned i = 0; i < draft.state.route_count; i++)
-        draft.state.routes[i].weight = to;
+        draft.state.routes[i].weight = lowered(draft.state.routes[i].weight, to);
     draft_apply(&draft, controller);
     return state_save(controller, &save_error);
 }
@@ -204,7 +214,7 @@ enum control_result order_rollback(struct controller *controller,
 
     order_init(&order, controller, request, "rollback", error);
     set_subject(&order, STR("all weights"));
-    set_weights(&order, controller->state.weight, to);
+    set_weights(&order, controller->state.weight, lowered(controller->state.weight, to));
     result = check_weight(&order, to);
     if (result == CONTROL_OK)
         result = check_generation(&order);
@@ -212,7 +222,7 @@ enum control_result order_rollback(struct controller *controller,
         result = check_old(&order, force);
     *durable = controller->durable;
     if (result == CONTROL_OK && !request->dry_run &&
-        (has_other_weight(&controller->state, to) || !controller->durable))
+        (has_higher_weight(&controller->state, to) || !controller->durable))
         *durable = apply_rollback(&order, to);
     return order_end(&order, result);
 }

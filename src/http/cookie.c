@@ -40,27 +40,16 @@ static bool is_pair_of(struct str part, struct str name, struct str *value)
     return split_pair(part, &found, value) && str_eq(found, name);
 }
 
-static struct str unquote(struct str value)
-{
-    bool quoted = value.len >= 2 && value.data[0] == '"' && value.data[value.len - 1] == '"';
-
-    return quoted ? str_slice(value, 1, value.len - 1) : value;
-}
-
-bool cookie_find(const struct message *message, struct str name, struct str *value)
+bool cookie_find(const struct message *message, struct str name, unsigned nth, struct str *value)
 {
     for (unsigned i = 0; i < message->count; i++) {
         if (message->fields[i].id != FIELD_COOKIE)
             continue;
         struct str rest = message->fields[i].value;
         struct str part;
-        while (next_part(&rest, &part)) {
-            struct str found;
-            if (is_pair_of(part, name, &found)) {
-                *value = unquote(found);
+        while (next_part(&rest, &part))
+            if (is_pair_of(part, name, value) && nth-- == 0)
                 return true;
-            }
-        }
     }
     return false;
 }

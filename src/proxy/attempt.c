@@ -53,24 +53,44 @@ static enum outcome outcome_of_connect(int status)
     }
 }
 
-/* Next server of the side that has not been tried for this request, or -1. When all that are left
- * are ejected, one of those that are not down: an ejection is a guess, and better than nothing. */
+/* How good a server is for a request: what is left of it after each pass asks for less. */
+enum fitness {
+    FIT_FREE = 0, /* can be used, and has a connection or a place for one */
+    FIT_BUSY,     /* can be used; there is a wait for a place */
+    FIT_EJECTED,  /* not down: an ejection is a guess, and a guess is better than nothing */
+    FITNESS_COUNT,
+};
+
+static bool is_fit(const struct exchange *exchange, enum side side, unsigned index,
+                   enum fitness fitness)
+{
+    const struct adopted *adopted = exchange->adopted;
+    const struct server *server = adopted->snapshot->backends[side].servers[index].server;
+    const struct pool *pool = adopted->pools[side][index];
+    unsigned most = config_of(exchange)->limits.upstream_connections;
+
+    if ((exchange->tried[side] & (UINT64_C(1) << index)) != 0)
+        return false;
+    if (fitness == FIT_EJECTED)
+        return server_health(server) != HEALTH_DOWN;
+    if (!server_is_usable(server, worker_now_ms(exchange->conn->worker)))
+        return false;
+    return fitness == FIT_BUSY || most == 0 || !list_is_empty(&pool->idle) ||
+           atomic_load_explicit(&server->shared.upstreams, memory_order_relaxed) < most;
+}
+
+/* Next server of the side that has not been tried for this request, or -1. */
 static int next_server(struct exchange *exchange, enum side side)
 {
     struct adopted *adopted = exchange->adopted;
-    const struct snapshot_backend *backend = &adopted->snapshot->backends[side];
-    uint64_t now_ms = worker_now_ms(exchange->conn->worker);
+    unsigned count = adopted->snapshot->backends[side].count;
     bool usable[SERVERS_MAX];
     int index = -1;
 
-    for (int pass = 0; pass < 2 && index < 0; pass++) {
-        for (unsigned i = 0; i < backend->count; i++) {
-            const struct server *server = backend->servers[i].server;
-            bool fit =
-                pass == 0 ? server_is_usable(server, now_ms) : server_health(server) != HEALTH_DOWN;
-            usable[i] = fit && (exchange->tried[side] & (UINT64_C(1) << i)) == 0;
-        }
-        index = balance_next(usable, backend->count, &adopted->cursor[side]);
+    for (unsigned fitness = 0; fitness < FITNESS_COUNT && index < 0; fitness++) {
+        for (unsigned i = 0; i < count; i++)
+            usable[i] = is_fit(exchange, side, i, (enum fitness)fitness);
+        index = balance_next(usable, count, &adopted->cursor[side]);
     }
     return index;
 }
@@ -284,10 +304,11 @@ static bool try_again(struct exchange *exchange, enum outcome outcome)
     const struct config_retry *retry = &config_of(exchange)->retry;
     bool repeatable = method_is_safe(exchange->request.method);
 
-    if (retry->attempts == 0 || !exchange->is_replayable || exchange->answered)
+    if (!exchange->is_replayable || exchange->answered)
         return false;
     if (outcome == OUTCOME_STALE) {
-        if (exchange->stale_retried || (exchange->head_sent && !repeatable))
+        if (exchange->stale_retried ||
+            (exchange->head_sent && (!repeatable || retry->attempts == 0)))
             return false;
         exchange->stale_retried = true;
         try_server(exchange);

@@ -132,6 +132,23 @@ void exchange_abort(struct exchange *exchange, enum outcome outcome)
     exchange_free(exchange);
 }
 
+struct str exchange_set_cookie(const struct exchange *exchange)
+{
+    struct worker *worker = exchange->conn->worker;
+    const struct sticky *sticky = &config_of(exchange)->sticky;
+    struct cookie_attributes attributes = sticky->cookie;
+    char mark[BUCKET_MARK_BYTES];
+
+    if (!exchange->is_decided || !exchange->decision.set_cookie)
+        return STR("");
+    if (sticky->secure_auto)
+        attributes.secure = str_eq(exchange->scheme, STR("https"));
+    buf_clear(&worker->set_cookie);
+    cookie_format(&attributes, bucket_mark_format(&exchange->decision.mark, mark),
+                  &worker->set_cookie);
+    return buf_str(&worker->set_cookie);
+}
+
 /* Decide */
 
 static bool is_trusted(const struct config_forwarded *forwarded, const struct addr *address)
@@ -177,7 +194,9 @@ static void exchange_decide(struct exchange *exchange)
                     decision);
     exchange->is_decided = true;
     snapshot_usable(snapshot, worker_now_ms(worker), usable);
-    if (!decide_failover(&snapshot->policy, usable, decision)) {
+    /* Ejected, and nobody may help out: an ejected server is still better than no answer. */
+    if (!decide_failover(&snapshot->policy, usable, decision) &&
+        !snapshot_side_may_be_tried(snapshot, decision->home)) {
         reply_outcome(exchange,
                       snapshot->policy.admin[decision->home] == ADMIN_MAINT ? OUTCOME_MAINTENANCE
                                                                             : OUTCOME_NO_SERVER,

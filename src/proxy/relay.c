@@ -128,24 +128,6 @@ void relay_client_drained(struct exchange *exchange)
     exchange_watch(exchange, true);
 }
 
-/* Our Set-Cookie, when the decision asks for one; empty otherwise. Lives until the next call. */
-static struct str affinity_cookie(const struct exchange *exchange)
-{
-    struct worker *worker = exchange->conn->worker;
-    const struct sticky *sticky = &exchange->adopted->snapshot->config->sticky;
-    struct cookie_attributes attributes = sticky->cookie;
-    char mark[BUCKET_MARK_BYTES];
-
-    if (!exchange->decision.set_cookie)
-        return STR("");
-    if (sticky->secure_auto)
-        attributes.secure = str_eq(exchange->scheme, STR("https"));
-    buf_clear(&worker->set_cookie);
-    cookie_format(&attributes, bucket_mark_format(&exchange->decision.mark, mark),
-                  &worker->set_cookie);
-    return buf_str(&worker->set_cookie);
-}
-
 /* The authority of the backend's own URLs: what its Location and cookies may name. */
 static struct str backend_authority(const struct exchange *exchange)
 {
@@ -170,7 +152,7 @@ static void write_response_head(struct exchange *exchange, const struct message 
         .via = STR("cutover"),
         .request_id = forward_request_id(&exchange->request,
                                          str_from(exchange->request_id, REQUEST_ID_BYTES)),
-        .set_cookie = interim ? STR("") : affinity_cookie(exchange),
+        .set_cookie = interim ? STR("") : exchange_set_cookie(exchange),
         .backend_authority = backend_authority(exchange),
         .client_authority = exchange->request.authority,
         .client_scheme = exchange->scheme,

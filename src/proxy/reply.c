@@ -38,7 +38,8 @@ void reply_outcome(struct exchange *exchange, enum outcome outcome, const char *
     struct worker *worker = conn->worker;
     struct buf body = BUF_EMPTY;
     struct buf after = BUF_EMPTY;
-    struct writer_field fields[3];
+    struct writer_field fields[4];
+    struct str cookie = exchange_set_cookie(exchange);
     unsigned count = 0;
     bool head_only = exchange->is_parsed && str_eq(exchange->request.method, STR("HEAD"));
     struct str id = str_from(exchange->request_id, REQUEST_ID_BYTES);
@@ -51,8 +52,13 @@ void reply_outcome(struct exchange *exchange, enum outcome outcome, const char *
     fields[count++] = (struct writer_field){"X-Request-ID", id};
     if (row->status == 503)
         fields[count++] = (struct writer_field){"Retry-After", retry_after(exchange, &after)};
+    if (!str_is_empty(cookie))
+        fields[count++] = (struct writer_field){"Set-Cookie", cookie};
     write_body(&body, row->token, row->text, detail);
     exchange->status = row->status;
+    /* Refused before any server was tried: counted for the side that it was meant for. */
+    if (exchange->is_decided && exchange->attempts == 0)
+        counter_add(&worker->counters->attempts[exchange->decision.side][outcome], 1);
 
     buf_clear(&worker->head);
     writer_answer(row->status, fields, count, STR("application/json"), buf_str(&body),

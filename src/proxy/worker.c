@@ -16,6 +16,7 @@
 #include "proxy/account.h"
 #include "proxy/conn.h"
 #include "proxy/exchange.h"
+#include "proxy/reply.h"
 
 /* Snapshots */
 
@@ -154,9 +155,12 @@ static void close_all(struct worker *worker)
     /* From the front each time: what is closed leaves the list, and may take others along. */
     while (!list_is_empty(&worker->conns)) {
         struct conn *conn = CONTAINER_OF(worker->conns.next, struct conn, node);
+        /* Who has nothing yet is told; what is half an answer is cut, so that it is seen. */
+        if (conn->exchange != NULL && conn->exchange->status == 0)
+            reply_outcome(conn->exchange, OUTCOME_SHUTDOWN, NULL);
         if (conn->exchange != NULL)
             exchange_abort(conn->exchange, OUTCOME_SHUTDOWN);
-        conn_close(conn, true);
+        conn_close(conn, stream_pending(&conn->stream) > 0);
     }
 }
 

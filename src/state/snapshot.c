@@ -85,11 +85,13 @@ bool snapshot_side_is_usable(const struct snapshot *snapshot, enum side side, ui
     return false;
 }
 
-static bool side_is_up_but_ejected(const struct snapshot_backend *backend)
+bool snapshot_side_may_be_tried(const struct snapshot *snapshot, enum side side)
 {
+    const struct snapshot_backend *backend = &snapshot->backends[side];
+
     for (unsigned i = 0; i < backend->count; i++)
         if (server_health(backend->servers[i].server) != HEALTH_DOWN)
-            return true;
+            return snapshot->policy.admin[side] != ADMIN_MAINT;
     return false;
 }
 
@@ -100,5 +102,5 @@ void snapshot_usable(const struct snapshot *snapshot, uint64_t now_ms, bool usab
     if (usable[SIDE_OLD] || usable[SIDE_NEW])
         return;
     for (int side = 0; side < SIDES; side++)
-        usable[side] = side_is_up_but_ejected(&snapshot->backends[side]);
+        usable[side] = snapshot_side_may_be_tried(snapshot, (enum side)side);
 }

@@ -15,6 +15,8 @@
 #include "base/check.h"
 #include "traffic/jwt.h"
 
+#define COOKIES_TRIED_MAX 4
+
 const char *reason_name(enum reason reason)
 {
     static const char *const names[] = {
@@ -100,15 +102,28 @@ static bool bucket_of_token(const struct message *request, struct str claim, uns
     return field != NULL && jwt_bucket(field->value, claim, bucket);
 }
 
+/* A browser may send the cookie twice, from two paths or domains: what cannot be read is as if absent.
+ * Bounded, so that a head full of bad ones costs no more than any other. */
+static bool mark_of_cookies(const struct message *request, struct str name,
+                            struct bucket_mark *mark)
+{
+    struct str value;
+
+    for (unsigned nth = 0; nth < COOKIES_TRIED_MAX && cookie_find(request, name, nth, &value);
+         nth++)
+        if (bucket_mark_parse(value, mark))
+            return true;
+    return false;
+}
+
 /* The bucket by one identity. `mark` has a side only if the cookie said so. */
 static bool identify(const struct identity *identity, const struct sticky *sticky,
                      const struct message *request, const struct addr *client,
                      struct bucket_mark *mark)
 {
-    struct str value;
     switch (identity->kind) {
     case IDENTITY_COOKIE:
-        return cookie_find(request, sticky->cookie.name, &value) && bucket_mark_parse(value, mark);
+        return mark_of_cookies(request, sticky->cookie.name, mark);
     case IDENTITY_HEADER:
         return bucket_of_header(request, identity->name, &mark->bucket);
     case IDENTITY_JWT:

@@ -23,7 +23,7 @@ import threading
 import time
 from pathlib import Path
 
-from wire import Wire, eventually
+from wire import Wire, eventually, head
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("CUTOVER_BUILD", ROOT / "build"))
@@ -196,7 +196,9 @@ class Origin(Server):
         return stats["requests"] - stats["paths"]["health"] - stats["paths"]["stats"]
 
     def health(self, status):
-        assert self.get(f"/health?set={status}").status < 600
+        with Wire(self.address) as wire:
+            wire.send(head("POST", f"/health?status={status}", {"Content-Length": "0"}))
+            assert wire.read("POST").status < 600
 
 
 class Recorder(Server):

@@ -46,12 +46,14 @@ Test(keys, limits_of_numbers)
     assert_problem(MINIMAL "retry: {attempts: 6}\n", 5, "retry.attempts", "from 0 to 5");
     assert_problem(MINIMAL "retry: {replay_bytes: 17m}\n", 5, "retry.replay_bytes", "to 16m");
     assert_problem(MINIMAL "limits: {head_bytes: 512}\n", 5, "limits.head_bytes", "from 1k to 1m");
-    assert_problem(MINIMAL "limits: {headers: 4097}\n", 5, "limits.headers", "from 8 to 4096");
+    assert_problem(MINIMAL "limits: {headers: 4097}\n", 5, "limits.headers", "from 1 to 4096");
     assert_problem(MINIMAL "timeouts: {connect: 0}\n", 5, "timeouts.connect", "from 10ms");
     assert_problem(MINIMAL "timeouts: {connect: 30}\n", 5, "timeouts.connect", "unit");
     assert_problem(MINIMAL "timeouts: {connect: 99999999999999999999s}\n", 5, "timeouts.connect",
                    "to 1d");
-    assert_problem(MINIMAL "outlier: {eject_for: 10m}\n", 5, "outlier.max_eject_for", "shorter");
+    struct config *longer = parse_good(MINIMAL "outlier: {eject_for: 10m}\n");
+    cr_expect_eq(longer->outlier.max_eject_for_ms, 600000u);
+    config_unref(longer);
     assert_problem(MINIMAL "initial_weight: 101\n", 5, "initial_weight", "0 to 100");
 }
 

@@ -24,12 +24,13 @@ Test(routes, routes_have_a_kind)
 
 Test(routes, a_route_that_can_never_match_is_a_problem)
 {
-    assert_problem(ROUTES
-                   "  - {name: a, path: /api}\n  - {name: b, path: /api/x, methods: [GET]}\n",
+    assert_problem(ROUTES "  - {name: a, path: /api}\n  - {name: b, path: /api, methods: [GET]}\n",
                    7, "routes[1].path", "can never match: routes[0]");
     assert_problem(ROUTES "  - {name: a, path: /x, methods: [GET, POST]}\n"
                           "  - {name: b, path: /x, methods: [POST]}\n",
                    7, "routes[1].path", "can never match");
+    config_unref(
+        parse_good(ROUTES "  - {name: a, path: /api}\n  - {name: b, path: /api/x, pin: old}\n"));
     config_unref(parse_good(ROUTES "  - {name: a, path: /api, methods: [GET]}\n"
                                    "  - {name: b, path: /api}\n"
                                    "  - {name: c, path: /apix}\n"));

@@ -39,12 +39,11 @@ Test(secret, a_bad_token_file_is_told_without_its_content)
 {
     char path[32];
     char text[256];
-    const char *const bad[] = {"", "0123456789abcde", "0123456789 abcdefgh",
-                               "0123456789abcd\xC3\xA9"};
+    const char *const bad[] = {"", "0123456789 abcdefgh", "0123456789abcd\xC3\xA9"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         write_file(path, bad[i]);
         with_token(text, sizeof(text), path);
-        assert_problem(text, 5, "admin.token_file", "16 to 512 visible ASCII");
+        assert_problem(text, 5, "admin.token_file", "1 to 512 visible ASCII");
         cr_assert_null(strstr(problems.items[0].text.data, "789a"));
         unlink(path);
     }

@@ -16,7 +16,7 @@ Test(cookie, find)
         {"a=1; cutover=0427; b=2", "0427"},
         {"a=1;cutover=0427;b=2", "0427"},
         {"  cutover = 0427 ", "0427"},
-        {"cutover=\"0427\"", "0427"},
+        {"cutover=\"0427\"", "\"0427\""},
         {"cutover=", ""},
         {"cutover=a=b", "a=b"},
         {"cutover=1; cutover=2", "1"},
@@ -36,7 +36,7 @@ Test(cookie, find)
         struct field field = {STR("Cookie"), str_of(ROWS[i][0]), FIELD_COOKIE};
         struct message message = {.fields = &field, .count = 1};
         struct str value;
-        bool found = cookie_find(&message, STR("cutover"), &value);
+        bool found = cookie_find(&message, STR("cutover"), 0, &value);
         cr_expect_eq(found, ROWS[i][1] != NULL, "%s", ROWS[i][0]);
         if (found && ROWS[i][1] != NULL)
             expect_str(value, ROWS[i][1]);
@@ -51,8 +51,19 @@ Test(cookie, find_looks_into_every_cookie_field)
     struct message message = {.fields = fields, .count = 3};
     struct str value;
 
-    cr_assert(cookie_find(&message, STR("b"), &value));
+    cr_assert(cookie_find(&message, STR("b"), 0, &value));
     expect_str(value, "2");
+}
+
+Test(cookie, find_gives_the_next_ones_too)
+{
+    struct field field = {STR("Cookie"), STR("b=1; a=0; b=2"), FIELD_COOKIE};
+    struct message message = {.fields = &field, .count = 1};
+    struct str value;
+
+    cr_assert(cookie_find(&message, STR("b"), 1, &value));
+    expect_str(value, "2");
+    cr_expect_not(cookie_find(&message, STR("b"), 2, &value));
 }
 
 Test(cookie, find_is_linear)
@@ -65,7 +76,7 @@ Test(cookie, find_is_linear)
     struct message message = {.fields = &field, .count = 1};
     struct str value;
     uint64_t from_ms = clock_mono_ms();
-    cr_expect(cookie_find(&message, STR("cutover"), &value));
+    cr_expect(cookie_find(&message, STR("cutover"), 0, &value));
     cr_expect_lt(clock_mono_ms() - from_ms, 500);
     buf_deinit(&many);
 }
