@@ -120,6 +120,14 @@ static void on_worker_drained(void *data)
     uv_async_send(&process->wake);
 }
 
+static bool probe_addresses(struct addr *addresses, unsigned count, struct error *error)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (!listener_probe(&addresses[i], error))
+            return false;
+    return true;
+}
+
 static bool make_workers(struct process *process, struct error *error)
 {
     const struct config *config = process->config;
@@ -138,7 +146,8 @@ static bool make_workers(struct process *process, struct error *error)
     process->counters = mem_zalloc(count, sizeof(*process->counters));
     for (unsigned i = 0; i < config->listen_count; i++)
         addresses[i] = config->listen[i].address;
-    for (unsigned i = 0; i < count; i++) {
+    bool free_to_use = probe_addresses(addresses, config->listen_count, error);
+    for (unsigned i = 0; i < count && free_to_use; i++) {
         struct worker *worker =
             worker_new(i, &process->common, addresses, config->listen_count, error);
         if (worker == NULL)

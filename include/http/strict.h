@@ -31,7 +31,7 @@
     X(STRICT_VERSION, "the HTTP version is not 1.0 or 1.1")                        \
     X(STRICT_METHOD, "the method is not known here")                               \
     X(STRICT_TARGET, "the request target is malformed")                            \
-    X(STRICT_HOST, "exactly one valid Host is needed")                             \
+    X(STRICT_HOST, "Host is missing, repeated, malformed or not the target's")     \
     X(STRICT_LENGTH, "Content-Length is malformed or repeated")                    \
     X(STRICT_CODING, "Transfer-Encoding is not exactly chunked")                   \
     X(STRICT_FRAMING, "both Content-Length and Transfer-Encoding")                 \

@@ -41,6 +41,12 @@ struct listener {
 bool listener_open(struct listener *listener, const struct addr *address, bool shared,
                    struct error *error) MUST_CHECK;
 
+/*
+ * Whether the address is nobody else's: sockets that share a port would share it with any process that
+ * does the same. Port 0 becomes a free port. False: the error names the address and what is wrong.
+ */
+bool listener_probe(struct addr *address, struct error *error) MUST_CHECK;
+
 /* Accepts on `loop`, whose thread alone may use the listener from here on. 0 or UV_E*. */
 int listener_start(struct listener *listener, uv_loop_t *loop);
 

@@ -57,7 +57,8 @@ bool listener_open(struct listener *listener, const struct addr *address, bool s
     return true;
 
 fail:
-    error_set_errno(error, errno, "cannot %s %.*s", step, STR_ARG(addr_format(address, text)));
+    error_set(error, "cannot %s %.*s: %s%s", step, STR_ARG(addr_format(address, text)),
+              strerror(errno), errno == EADDRINUSE ? " (ss -ltnp shows by whom)" : "");
     listener_abandon(listener);
     return false;
 }
@@ -67,6 +68,17 @@ void listener_abandon(struct listener *listener)
     if (listener->fd != -1)
         close(listener->fd);
     listener->fd = -1;
+}
+
+bool listener_probe(struct addr *address, struct error *error)
+{
+    struct listener probe;
+
+    if (!listener_open(&probe, address, false, error))
+        return false;
+    *address = probe.address;
+    listener_abandon(&probe);
+    return true;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events);

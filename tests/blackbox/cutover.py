@@ -23,7 +23,7 @@ import threading
 import time
 from pathlib import Path
 
-from wire import Wire, eventually, head
+from wire import Wire, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("CUTOVER_BUILD", ROOT / "build"))
@@ -194,11 +194,6 @@ class Origin(Server):
         """Requests so far, without health checks and looks at the statistics."""
         stats = self.stats()
         return stats["requests"] - stats["paths"]["health"] - stats["paths"]["stats"]
-
-    def health(self, status):
-        with Wire(self.address) as wire:
-            wire.send(head("POST", f"/health?status={status}", {"Content-Length": "0"}))
-            assert wire.read("POST").status < 600
 
 
 class Recorder(Server):
