@@ -104,6 +104,10 @@ bool exchange_wants_body(const struct exchange *exchange);
 /* Whether the next thing to happen is that the client sends more of the body. */
 bool exchange_awaits_body(const struct exchange *exchange);
 
+/* Whether the client's connection can go on after an answer that is delimited: where its next request
+ * would begin is known, and it and we want to. */
+bool exchange_may_keep_client(const struct exchange *exchange);
+
 /* The client broke its own request, or let it hang: answers or, when the answer has begun, cuts. The
  * server sees the request cut. Finishes the exchange. */
 void exchange_client_failed(struct exchange *exchange, enum outcome outcome);

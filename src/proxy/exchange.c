@@ -115,8 +115,8 @@ void exchange_finish(struct exchange *exchange, enum outcome outcome, bool cut)
     struct conn *conn = exchange->conn;
     bool keep_alive = exchange->keep_alive;
 
-    /* What is still to come of the request's body is not the next request. */
-    if (!exchange->request_done)
+    /* What is still to come of the request's body, or behind a refused Upgrade, is no request. */
+    if (!exchange->request_done || exchange->request.wants_upgrade)
         conn->ends_after_answer = true;
     let_go(exchange, outcome);
     exchange_free(exchange);
@@ -276,6 +276,12 @@ bool exchange_wants_body(const struct exchange *exchange)
 bool exchange_awaits_body(const struct exchange *exchange)
 {
     return exchange_wants_body(exchange) && !exchange->awaits_continue;
+}
+
+bool exchange_may_keep_client(const struct exchange *exchange)
+{
+    return exchange->is_parsed && exchange->request.keep_alive && exchange->request_done &&
+           !exchange->request.wants_upgrade && !exchange->conn->worker->is_draining;
 }
 
 void exchange_client_failed(struct exchange *exchange, enum outcome outcome)

@@ -200,10 +200,8 @@ static void begin_answer(struct exchange *exchange, const struct message *respon
     if (response->body == BODY_CHUNKED || response->body == BODY_UNTIL_EOF)
         exchange->body = exchange->request.minor == 1 ? BODY_CHUNKED : BODY_UNTIL_EOF;
     /* A client that is still sending its body cannot be told where the next request begins; bytes
-     * behind a refused Upgrade may be the tunnel's, never another request. */
-    exchange->keep_alive = exchange->request.keep_alive && exchange->request_done &&
-                           !conn->worker->is_draining && exchange->body != BODY_UNTIL_EOF &&
-                           (!exchange->request.wants_upgrade || buf_len(&conn->inbox) == 0);
+     * behind a refused Upgrade may be the tunnel's, and are never read as another request. */
+    exchange->keep_alive = exchange_may_keep_client(exchange) && exchange->body != BODY_UNTIL_EOF;
     write_response_head(exchange, response, &conn->worker->head);
 }
 

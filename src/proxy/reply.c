@@ -44,8 +44,7 @@ void reply_outcome(struct exchange *exchange, enum outcome outcome, const char *
     bool head_only = exchange->is_parsed && str_eq(exchange->request.method, STR("HEAD"));
     struct str id = str_from(exchange->request_id, REQUEST_ID_BYTES);
 
-    exchange->keep_alive = exchange->is_parsed && exchange->request.keep_alive &&
-                           exchange->request_done && !worker->is_draining;
+    exchange->keep_alive = exchange_may_keep_client(exchange);
     if (exchange->is_parsed)
         id = forward_request_id(&exchange->request, id);
     fields[count++] = (struct writer_field){"X-Cutover-Outcome", str_of(row->token)};

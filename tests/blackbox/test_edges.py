@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cutover import Proxy, Server, readable
+from cutover import Proxy, Server, readable, free_port
 from test_datapath import pattern
 from wire import Closed, Wire, chunked, eventually, head
 
@@ -108,11 +108,6 @@ def push(wire, data):
 
 # --- the unsent rest of an answer
 
-@pytest.fixture(scope="module")
-def large():
-    return pattern(8 * MIB)
-
-
 def unread(proxy, **how):
     """Connections with an answer each that their clients have not begun to read. The sizes go around
     what the kernel takes without a reader: the proxy has all of the answer and must keep the rest."""
@@ -136,9 +131,9 @@ def unread(proxy, **how):
     return wires
 
 
-def missing(wires, large):
+def missing(wires):
     """Reads them all; {size: what did not come}."""
-    lost = {}
+    lost, large = {}, pattern(max(wires))
     for size, wire in wires.items():
         try:
             body = wire.read().body
@@ -151,43 +146,43 @@ def missing(wires, large):
 
 @pytest.mark.parametrize("how", [
     {}, {"version": "1.0"}, {"headers": {"Connection": "close"}}], ids=["kept", "1.0", "close"])
-def test_a_client_that_half_closes_before_it_reads_gets_the_whole_answer(proxy, large, how):
+def test_a_client_that_half_closes_before_it_reads_gets_the_whole_answer(proxy, how):
     wires = unread(proxy, **how)
     for wire in wires.values():
         half_close(wire)
     time.sleep(0.1)
-    assert missing(wires, large) == {}
+    assert missing(wires) == {}
     for wire in wires.values():
         assert wire.at_end(3)
         wire.close()
 
 
-def test_a_client_that_half_closes_with_its_request_gets_the_whole_answer(proxy, large):
+def test_a_client_that_half_closes_with_its_request_gets_the_whole_answer(proxy):
     wires = unread(proxy, half_closed=True)
-    assert missing(wires, large) == {}
+    assert missing(wires) == {}
     for wire in wires.values():
         assert wire.at_end(3)
         wire.close()
 
 
-def test_an_answer_under_way_survives_the_end_of_the_proxy(start, old, new, large):
+def test_an_answer_under_way_survives_the_end_of_the_proxy(start, old, new):
     proxy = start(Proxy, old, new, {"timeouts": {"drain": "5s"}})
     wires = unread(proxy)
     proxy.process.signal(signal.SIGTERM)
     time.sleep(0.3)
-    assert missing(wires, large) == {}
+    assert missing(wires) == {}
     for wire in wires.values():
         assert wire.at_end(3)
         wire.close()
     assert proxy.process.wait() == 0
 
 
-def test_a_client_that_pauses_is_not_an_idle_one(start, old, new, large):
+def test_a_client_that_pauses_is_not_an_idle_one(start, old, new):
     """The rest of the answer is unsent: it is the time for reading that runs."""
     proxy = start(Proxy, old, new, {"timeouts": {"client_idle": "1s"}})
     wires = unread(proxy)
     time.sleep(1.4)
-    assert missing(wires, large) == {}
+    assert missing(wires) == {}
     for wire in wires.values():
         wire.close()
 
@@ -210,13 +205,13 @@ def test_a_client_that_pipelines_and_never_reads_costs_little(start, old, new):
     assert peak < 8 * 1024, f"memory grew by {peak} KiB"
 
 
-def test_a_client_that_half_closes_behind_pipelined_requests_gets_all_answers(proxy, large):
+def test_a_client_that_half_closes_behind_pipelined_requests_gets_all_answers(proxy):
     paths = ["/bytes/6000000", "/delay?ms=50", "/echo/last"]
     with proxy.connect() as wire:
         wire.send(b"".join(head("GET", path) for path in paths))
         half_close(wire)
         time.sleep(0.2)
-        assert wire.read().body == large[:6_000_000]
+        assert wire.read().body == pattern(6_000_000)
         assert wire.read().status == 200
         assert wire.read().json()["target"] == "/echo/last"
         assert wire.at_end(3)
@@ -577,3 +572,37 @@ def test_the_living_one_of_two_addresses_is_found(start, old, new, tmp_path):
     for method in ("POST", "GET", "POST"):
         response = proxy.request(method, "/echo", body=b"hi" if method == "POST" else None)
         assert (response.status, response.side) == (200, "old")
+
+
+def test_bytes_within_the_answer_to_a_refused_upgrade_are_no_request(start, new):
+    seen, go = [], threading.Event()
+
+    def play(peer, request):
+        while request:
+            seen.append(request.split(" ")[1])
+            if "/upgrade" in request:
+                peer.send(OK[:-1])
+                go.wait(3)
+                peer.send(OK[-1:])
+            else:
+                peer.send(OK)
+            request = peer.next_head()
+
+    proxy = start(Proxy, start(Script, play), new)
+    with proxy.connect(1) as wire:
+        wire.send(upgrade("/upgrade"))
+        wire.read_head()
+        wire.need(1)
+        wire.send(head("GET", "/smuggled"))
+        time.sleep(0.1)
+        go.set()
+        wire.drain(3)
+    assert seen == ["/upgrade"]
+
+
+def test_bytes_behind_an_upgrade_that_the_proxy_itself_refuses_are_no_request(start, new):
+    proxy = start(Proxy, f"http://127.0.0.1:{free_port()}", new, {"failover": "none"}, wait=False)
+    proxy.expect_broken = True
+    eventually(lambda: [x for x in proxy.logs() if x.get("message") == "ready"], 10)
+    data = proxy.raw(upgrade("/upgrade") + head("GET", "/smuggled"), 4)
+    assert data.count(b"HTTP/1.1 5") == 1, data
