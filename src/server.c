@@ -1,8 +1,8 @@
 /*
  * server.c - the proxy process: what is started in which order, and stopped in reverse.
  *
- *     configuration -> log -> workers (their sockets bound) -> controller (state, first snapshot)
- *       -> admin port -> workers' threads -> health checks -> "ready"
+ *     configuration -> log -> workers (their sockets bound) -> admin port -> controller (state,
+ *       first snapshot) -> workers' threads -> health checks -> "ready"
  *
  *     TERM/INT: listeners close, readyz says 503, what is under way ends within timeouts.drain;
  *               a second one, or the end of that time, cuts the rest
@@ -317,12 +317,12 @@ static bool start(struct process *process, const struct server_options *options,
         .publish = publish,
         .publish_data = process,
     };
-    if (!controller_init(&process->controller, &control, error))
+    /* First all addresses, then the state: a start that fails leaves no state behind. */
+    process->admin =
+        admin_start(&process->controller, &process->loop, &process->config->admin, error);
+    if (process->admin == NULL || !controller_init(&process->controller, &control, error))
         return false;
     process->has_controller = true;
-    process->admin = admin_start(&process->controller, error);
-    if (process->admin == NULL)
-        return false;
     for (; process->started < process->worker_count; process->started++)
         if (!worker_start(process->workers[process->started], error))
             return false;

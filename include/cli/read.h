@@ -16,6 +16,9 @@ const char *read_text(const json_t *object, const char *name, const char *otherw
 double read_number(const json_t *object, const char *name);
 bool read_bool(const json_t *object, const char *name, bool otherwise);
 
+/* The answer's warnings on stdout, a line for each, behind `label`. */
+void print_warnings(const json_t *answer, const char *label);
+
 /* A copy with '?' for all but printable ASCII, cut at 255 bytes; valid until the next call. */
 const char *read_clean(const char *text);
 

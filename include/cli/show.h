@@ -15,6 +15,7 @@ bool show_weight_change(struct str json);
 bool show_dry_run(struct str json);
 bool show_rollback(struct str json);
 bool show_backend(struct str json, const char *side);
+bool show_reload(struct str json);
 
 /* {"events":[...]}, and one event of a stream. */
 bool show_events(struct str json);

@@ -45,8 +45,12 @@ struct admin_answer {
     uint64_t stream_after; /* events after this id first */
 };
 
-/* Binds and listens at once: an address that cannot be had is an error at start. */
-struct admin *admin_start(struct controller *controller, struct error *error);
+/*
+ * Binds and listens at once: an address that cannot be had is an error at start, found before the
+ * state is written. So `controller` may be initialised later, but before the loop runs.
+ */
+struct admin *admin_start(struct controller *controller, uv_loop_t *loop,
+                          const struct config_admin *config, struct error *error);
 
 /* The port that was bound (for port 0). */
 struct addr admin_address(const struct admin *admin);

@@ -72,6 +72,7 @@ struct controller_server {
     struct addr addrs[SERVER_ADDRS_MAX];
     unsigned addr_count;
     struct health health; /* the prober's running count */
+    bool is_ejected;      /* as the events have told it last */
 };
 
 struct controller_backend {
@@ -103,7 +104,10 @@ struct controller {
     struct prober *prober;     /* owned */
     struct resolver *resolver; /* owned */
 
+    struct buf reload_notes; /* of the last reload, a line for each thing that may surprise */
+
     uint64_t started_ms; /* monotonic */
+    bool has_been_up;    /* some server of either side has been found up, once */
     bool draining;       /* set by server when it was told to stop */
 
     /* where counters come from: one for each worker, borrowed */
@@ -167,7 +171,15 @@ void controller_publish(struct controller *controller);
 /* Old has a server that a check has found up, it is not ejected, and old is not in maint. */
 bool controller_rollback_ready(const struct controller *controller);
 
-/* Not draining, and some server of either side has been found up. */
+/* Why it is not ready, as a sentence; NULL when it is. */
+const char *controller_rollback_trouble(const struct controller *controller);
+
+/* Notes an event for each server that was ejected, or is back, since the last call; to be called
+ * once a second. */
+void controller_watch_ejections(struct controller *controller);
+
+/* Not draining, and some server of either side has been found up since the start. It stays so while
+ * both sides are down: a platform that ends what is not ready must not end the proxy as well. */
 bool controller_is_ready(const struct controller *controller);
 
 /* Sums the counters of all workers into `sum` (which is zeroed first). */

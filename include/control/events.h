@@ -20,7 +20,7 @@ struct event {
     char subject[128]; /* route, backend or server it is about; may be empty */
     char from[32], to[32];
     char reason[EVENT_TEXT_BYTES];
-    char result[48]; /* "ok", or the error code of a refused attempt */
+    char result[48]; /* "ok", the error code of a refused attempt, or "not_durable" */
 };
 
 struct events {

@@ -5,8 +5,9 @@
 #include "control/controller.h"
 #include "control/rates.h"
 
-/* Writes the members of the status into an object that the caller has begun, and will end. */
-void status_write(const struct controller *controller, const struct rates *rates,
+/* Writes the members of the status into an object that the caller has begun, and will end. `notes`:
+ * lines that join its warnings. */
+void status_write(const struct controller *controller, const struct rates *rates, struct str notes,
                   struct json *json);
 
 /* "up" when any server is, "down" when all are, else "unknown". */

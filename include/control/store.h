@@ -5,7 +5,8 @@
  * new file beside it, fsync, the present one linked as FILE.prev, rename, fsync of the folder. So
  * at any moment, also across kill -9 or a power cut, FILE or FILE.prev is whole, and each is either
  * the old or the new state. FILE.lock is held (flock) for as long as the process lives: a second
- * proxy on the same state refuses to start.
+ * proxy on the same state refuses to start. When FILE.lock was removed (with its folder, say) the
+ * next write takes it anew, or fails when a second proxy was faster.
  *
  * All calls block on the disk; the control thread alone makes them.
  */
@@ -29,13 +30,13 @@ enum store_found {
 };
 
 /* Takes the lock; makes the folder when only its last part is missing; removes what a write that
- * was cut short has left behind. */
+ * was cut short has left behind. Refused when FILE or FILE.prev is a folder. */
 bool store_open(struct store *store, const char *path, struct error *error) MUST_CHECK;
 void store_close(struct store *store);
 
 /*
  * Reads the state into `state`, strings into `arena`. STORE_UNREADABLE sets `error`, which names
- * both files, what is wrong with each, and --reset-state. STORE_PREVIOUS sets it to why.
+ * both files and what is wrong with each. STORE_PREVIOUS sets it to why.
  */
 enum store_found store_read(struct store *store, struct state *state, struct arena *arena,
                             struct error *error);

@@ -3,6 +3,8 @@
  */
 #include "cli/read.h"
 
+#include <stdio.h>
+
 #define CLEAN_BYTES 256
 
 json_t *read_json(struct str json)
@@ -40,4 +42,13 @@ const char *read_clean(const char *text)
         clean[len] = text[len] >= 0x20 && text[len] < 0x7f ? text[len] : '?';
     clean[len] = '\0';
     return clean;
+}
+
+void print_warnings(const json_t *answer, const char *label)
+{
+    const json_t *warnings = json_object_get(answer, "warnings");
+    for (size_t i = 0; i < json_array_size(warnings); i++) {
+        const char *text = json_string_value(json_array_get(warnings, i));
+        printf("%s%s\n", label, read_clean(text == NULL ? "?" : text));
+    }
 }

@@ -172,9 +172,7 @@ int verb_backend(const struct cli_options *options)
 static bool on_reload(const struct cli_options *options, struct str json)
 {
     (void)options;
-    (void)json;
-    printf("reloaded: the configuration was read again and is in effect\n");
-    return true;
+    return show_reload(json);
 }
 
 int verb_reload(const struct cli_options *options)

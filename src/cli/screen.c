@@ -31,12 +31,32 @@ static void print_head(const json_t *status)
            read_clean(read_text(json_object_get(backends, "new"), "name", "?")));
     printf("%g %% to old (%s)\n", 100 - weight,
            read_clean(read_text(json_object_get(backends, "old"), "name", "?")));
-    bool is_ready = read_bool(status, "rollback_ready", false);
-    printf("rollback  %s\n", is_ready ? "ready" : "NOT READY: old has no server that is up");
+    if (read_bool(status, "rollback_ready", false)) {
+        printf("rollback  ready\n");
+    } else {
+        printf("rollback  NOT READY: %s\n",
+               read_clean(read_text(status, "rollback_not_ready_reason", "old cannot be used")));
+    }
     if (!read_bool(status, "durable", true))
-        printf("WARNING   the last change is not on disk: the state file cannot be written\n");
+        printf("WARNING   not on disk yet: do not restart until durable is true\n");
     if (read_bool(status, "draining", false))
         printf("WARNING   the proxy is draining: it stops when what is under way has ended\n");
+    print_warnings(status, "WARNING   ");
+}
+
+/* A side whose servers answer their checks, but fail what users ask of them, is not "up". */
+static const char *health_of(const json_t *backend)
+{
+    const char *health = read_text(backend, "health", "?");
+    const json_t *servers = json_object_get(backend, "servers");
+    unsigned up = 0, ejected = 0;
+    for (size_t i = 0; i < json_array_size(servers); i++) {
+        const json_t *server = json_array_get(servers, i);
+        bool is_up = strcmp(read_text(server, "health", ""), "up") == 0;
+        up += is_up ? 1 : 0;
+        ejected += is_up && read_bool(server, "ejected", false) ? 1 : 0;
+    }
+    return up > 0 && up == ejected ? "ejected" : health;
 }
 
 static void print_backends(const json_t *backends)
@@ -48,7 +68,7 @@ static void print_backends(const json_t *backends)
         const json_t *share = json_object_get(backend, "share");
         printf("%-5s %-20.40s ", sides[i], read_clean(read_text(backend, "name", "?")));
         printf("%-6.8s ", read_clean(read_text(backend, "admin", "?")));
-        printf("%-8.8s ", read_clean(read_text(backend, "health", "?")));
+        printf("%-8.8s ", read_clean(health_of(backend)));
         printf("%12.0f %8.0f\n", read_number(share, "requests_1m"), read_number(share, "sockets"));
     }
 }
@@ -96,8 +116,10 @@ static void print_last_change(const json_t *change)
     }
     printf("\nlast change  %s", read_clean(read_text(change, "at", "?")));
     printf(" by %s:", read_clean(read_text(change, "actor", "?")));
-    printf(" %s of", read_clean(read_text(change, "what", "?")));
-    printf(" %s,", read_clean(read_text(change, "route", "main")));
+    const char *what = read_text(change, "what", "?");
+    const char *subject = read_text(change, "route", "main");
+    printf(" %s of", read_clean(what));
+    printf(" %s,", strcmp(what, "rollback") == 0 ? "all weights" : read_clean(subject));
     printf(" %g %% -> %g %%", read_number(change, "from"), read_number(change, "to"));
     const char *reason = read_text(change, "reason", "");
     if (reason[0] != '\0')
@@ -127,9 +149,13 @@ bool screen_status(struct str json)
 static void print_side(const json_t *answer, const char *side)
 {
     const json_t *share = json_object_get(answer, "share");
-    if (json_is_object(share)) {
-        printf("side     by draw: old %g %%, new %g %%\n", read_number(share, "old"),
+    double refused = read_number(answer, "refused");
+    if (json_is_object(share) && refused < 100) {
+        printf("side     by draw: old %g %%, new %g %%", read_number(share, "old"),
                read_number(share, "new"));
+        if (refused > 0)
+            printf(", 503 %g %%", refused);
+        printf("%s\n", read_bool(answer, "failover", false) ? " (with failover)" : "");
     } else if (side[0] == '\0') {
         printf("side     none: no backend can take it, the answer is 503\n");
     } else {
@@ -143,7 +169,7 @@ static void print_why(const json_t *answer)
     const char *reason = read_text(answer, "reason", "?");
     printf("reason   %s", read_clean(reason));
     if (strcmp(reason, "failover") == 0)
-        printf(": its own side would be %s", read_clean(read_text(answer, "home", "?")));
+        printf(": its own side would be %s", read_clean(read_text(answer, "home", "by draw")));
     printf("\n");
     if (json_is_integer(bucket)) {
         double weight = read_number(answer, "weight");

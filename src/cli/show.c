@@ -31,12 +31,14 @@ static void subject_of(const char *route, char *text, size_t size)
         snprintf(text, size, "weight of %s", read_clean(route));
 }
 
-static void warn_if_not_durable(const json_t *status)
+/* What stands behind every change that was made. */
+static void warn(const json_t *status)
 {
     if (!read_bool(status, "durable", true)) {
-        printf("WARNING: applied, but not saved: the state file cannot be written. It is tried "
-               "again every second.\n");
+        printf("WARNING: not on disk yet: do not restart until durable is true (the state file "
+               "cannot be written; it is tried again every second)\n");
     }
+    print_warnings(status, "warning: ");
 }
 
 bool show_weight_change(struct str json)
@@ -50,7 +52,7 @@ bool show_weight_change(struct str json)
     }
     subject_of(read_text(change, "route", "main"), subject, sizeof(subject));
     print_moves(subject, read_number(change, "from"), read_number(change, "to"), "now go");
-    warn_if_not_durable(status);
+    warn(status);
     json_decref(status);
     return true;
 }
@@ -68,6 +70,7 @@ bool show_dry_run(struct str json)
         printf("users who have been placed already stay where they are (sticky.on_raise or "
                "on_lower is keep)\n");
     }
+    print_warnings(answer, "warning: ");
     json_decref(answer);
     return true;
 }
@@ -76,19 +79,25 @@ bool show_rollback(struct str json)
 {
     json_t *status = read_json(json);
     const json_t *rollback = json_object_get(status, "rollback");
-    const json_t *pins = json_object_get(rollback, "pins");
+    const json_t *pins = json_object_get(rollback, "pinned_to_new");
     if (!json_is_object(rollback)) {
         json_decref(status);
         return false;
     }
     double to = read_number(rollback, "to");
-    printf("rolled back: every weight is %g %%%s\n", to, to > 0 ? "" : ", all users go to old");
+    if (to > 0) {
+        printf("rolled back: no weight is above %g %%\n", to);
+    } else {
+        printf("rolled back: every weight is 0 %%%s\n",
+               json_array_size(pins) > 0 ? "" : ", all users go to old");
+    }
     for (size_t i = 0; i < json_array_size(pins); i++) {
         const char *name = json_string_value(json_array_get(pins, i));
-        printf("route %s is pinned by the configuration and stays as it is\n",
+        printf("EXCEPT route %s: pinned to new by the configuration (edit the file, then `cutover "
+               "reload`)\n",
                read_clean(name == NULL ? "" : name));
     }
-    warn_if_not_durable(status);
+    warn(status);
     json_decref(status);
     return true;
 }
@@ -109,12 +118,35 @@ bool show_backend(struct str json, const char *side)
         means = "takes nobody";
     printf("%s is %s: ", side, read_clean(admin));
     printf("%s\n", means);
-    warn_if_not_durable(status);
+    warn(status);
+    json_decref(status);
+    return true;
+}
+
+bool show_reload(struct str json)
+{
+    json_t *status = read_json(json);
+    if (status == NULL)
+        return false;
+    printf("reloaded: the configuration was read again and is in effect\n");
+    warn(status);
     json_decref(status);
     return true;
 }
 
 /* Events */
+
+/* What did not go well: refused are calls; the rest failed by itself. */
+static void print_result(const json_t *event)
+{
+    const char *result = read_text(event, "result", "ok");
+    bool by_itself = strcmp(read_text(event, "actor", ""), "cutover") == 0 ||
+                     strcmp(result, "state_not_saved") == 0;
+    if (strcmp(result, "not_durable") == 0)
+        printf("  NOT ON DISK YET");
+    else if (strcmp(result, "ok") != 0)
+        printf("  %s: %s", by_itself ? "FAILED" : "REFUSED", read_clean(result));
+}
 
 /* TIME  #ID  WHAT SUBJECT  FROM -> TO  by ACTOR  (REASON)  RESULT */
 static void print_event(const json_t *event)
@@ -135,9 +167,7 @@ static void print_event(const json_t *event)
     const char *reason = read_text(event, "reason", "");
     if (reason[0] != '\0')
         printf("  (%s)", read_clean(reason));
-    const char *result = read_text(event, "result", "ok");
-    if (strcmp(result, "ok") != 0)
-        printf("  REFUSED: %s", read_clean(result));
+    print_result(event);
     printf("\n");
 }
 
@@ -177,6 +207,8 @@ void show_refusal(const char *verb, unsigned status, struct str json)
         fprintf(stderr, "  %s\n", read_clean(text == NULL ? "" : text));
     }
     if (status == 401)
-        fprintf(stderr, "Give the token with --token-file FILE or in CUTOVER_TOKEN.\n");
+        fprintf(stderr, "  give --token-file FILE or set CUTOVER_TOKEN\n");
+    if (strcmp(read_text(error, "code", ""), "old_not_usable") == 0)
+        fprintf(stderr, "  --force does it anyway\n");
     json_decref(answer);
 }

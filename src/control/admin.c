@@ -4,7 +4,8 @@
  *     listener -> admin_conn (reads, asks the gate) -> api_answer -> admin_conn (writes)
  *                          `-> admin_stream (SSE)  <- events
  *
- * Also owns the second's timer that samples the requests of the last minute for status.
+ * Also owns the second's timer that samples the requests of the last minute for status, and looks
+ * for servers that requests have ejected.
  */
 #include "control/admin.h"
 
@@ -30,6 +31,7 @@ static void on_second(uv_timer_t *timer)
     struct admin *admin = timer->data;
     controller_sum_counters(admin->controller, admin->sum);
     rates_sample(&admin->rates, admin->sum);
+    controller_watch_ejections(admin->controller);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -53,24 +55,25 @@ static int bind_and_listen(struct admin *admin, const struct addr *wanted)
     return status;
 }
 
-struct admin *admin_start(struct controller *controller, struct error *error)
+struct admin *admin_start(struct controller *controller, uv_loop_t *loop,
+                          const struct config_admin *config, struct error *error)
 {
     struct admin *admin = mem_zalloc(1, sizeof(*admin));
     admin->controller = controller;
     admin->sum = counters_new();
     list_init(&admin->conns);
-    CHECK(uv_tcp_init(controller->loop, &admin->listener) == 0);
-    CHECK(uv_timer_init(controller->loop, &admin->second) == 0);
+    CHECK(uv_tcp_init(loop, &admin->listener) == 0);
+    CHECK(uv_timer_init(loop, &admin->second) == 0);
     admin->listener.data = admin;
     admin->second.data = admin;
     admin->open_handles = 2;
 
-    int status = bind_and_listen(admin, &controller->config->admin.address);
+    int status = bind_and_listen(admin, &config->address);
     if (status < 0) {
-        error_set(error, "admin.address: cannot listen on %.*s: %s",
-                  STR_ARG(controller->config->admin.text), uv_strerror(status));
+        error_set(error, "admin.address: cannot listen on %.*s: %s", STR_ARG(config->text),
+                  uv_strerror(status));
         admin_stop(admin);
-        uv_run(controller->loop, UV_RUN_NOWAIT); /* the close callbacks */
+        uv_run(loop, UV_RUN_NOWAIT); /* the close callbacks */
         admin_free(admin);
         return NULL;
     }

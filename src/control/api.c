@@ -86,7 +86,7 @@ static void answer_status(struct controller *controller, const struct admin_requ
     struct json json;
     json_init(&json, &answer->body);
     json_object_begin(&json, NULL);
-    status_write(controller, request->rates, &json);
+    status_write(controller, request->rates, STR(""), &json);
     json_object_end(&json);
     api_ok(controller, answer);
 }
@@ -325,5 +325,7 @@ void api_answer(struct controller *controller, const struct admin_request *reque
             run_call(&calls[i], controller, request, answer);
         return;
     }
-    api_refuse(answer, CONTROL_NOT_FOUND, "there is no such path here");
+    api_refuse(answer, CONTROL_NOT_FOUND,
+               str_starts_with(message->path, STR("/v1/backends/")) ? "the backends are old and new"
+                                                                    : "there is no such path here");
 }

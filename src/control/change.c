@@ -10,6 +10,7 @@
 #include "control/orders.h"
 #include "control/record.h"
 #include "control/status.h"
+#include "control/warnings.h"
 
 #define ROUTE_MAX_BYTES 256
 
@@ -54,12 +55,12 @@ static bool read_dry_run(const struct admin_request *request, bool *dry_run,
 }
 
 static void answer_status(const struct controller *controller, const struct admin_request *request,
-                          struct admin_answer *answer)
+                          struct str notes, struct admin_answer *answer)
 {
     struct json json;
     json_init(&json, &answer->body);
     json_object_begin(&json, NULL);
-    status_write(controller, request->rates, &json);
+    status_write(controller, request->rates, notes, &json);
     json_object_end(&json);
     api_ok(controller, answer);
 }
@@ -104,6 +105,9 @@ static void answer_dry_run(const struct controller *controller, struct str route
     json_bool(&json, "dry_run", true);
     write_change(route, from, to, &json);
     write_moves(&controller->config->sticky, from, to, &json);
+    json_array_begin(&json, "warnings");
+    warnings_write_for(controller, to, &json);
+    json_array_end(&json);
     json_object_end(&json);
     api_ok(controller, answer);
 }
@@ -115,7 +119,7 @@ static void answer_weight(const struct controller *controller, const struct admi
     struct json json;
     json_init(&json, &answer->body);
     json_object_begin(&json, NULL);
-    status_write(controller, request->rates, &json);
+    status_write(controller, request->rates, STR(""), &json);
     json_object_begin(&json, "change");
     write_change(route, from, to, &json);
     json_object_end(&json);
@@ -164,23 +168,32 @@ void change_weight(struct controller *controller, const struct admin_request *re
 
 /* Rollback */
 
+/* Names of the pinned routes: all, or those pinned to new alone. */
+static void write_pins(const struct config *config, const char *name, bool to_new_only,
+                       struct json *json)
+{
+    json_array_begin(json, name);
+    for (unsigned i = 0; i < config->route_count; i++) {
+        const struct route *route = &config->routes[i];
+        if (route->kind == ROUTE_PINNED && (!to_new_only || route->pin == SIDE_NEW))
+            json_str(json, NULL, route->name);
+    }
+    json_array_end(json);
+}
+
 static void answer_rollback(const struct controller *controller,
                             const struct admin_request *request, unsigned to, bool durable,
                             struct admin_answer *answer)
 {
-    const struct config *config = controller->config;
     struct json json;
     json_init(&json, &answer->body);
     json_object_begin(&json, NULL);
-    status_write(controller, request->rates, &json);
+    status_write(controller, request->rates, STR(""), &json);
     json_object_begin(&json, "rollback");
     json_decimal(&json, "to", to, 2);
     json_bool(&json, "durable", durable);
-    json_array_begin(&json, "pins");
-    for (unsigned i = 0; i < config->route_count; i++)
-        if (config->routes[i].kind == ROUTE_PINNED)
-            json_str(&json, NULL, config->routes[i].name);
-    json_array_end(&json);
+    write_pins(controller->config, "pins", false, &json);
+    write_pins(controller->config, "pinned_to_new", true, &json);
     json_object_end(&json);
     json_object_end(&json);
     api_ok(controller, answer);
@@ -241,7 +254,7 @@ void change_backend(struct controller *controller, const struct admin_request *r
         enum control_result result =
             order_admin(controller, &control, is_new ? SIDE_NEW : SIDE_OLD, state, &error);
         if (result == CONTROL_OK)
-            answer_status(controller, request, answer);
+            answer_status(controller, request, STR(""), answer);
         else
             api_refuse(answer, result, error.text);
     }
@@ -294,7 +307,7 @@ void change_reload(struct controller *controller, const struct admin_request *re
     config_problems_init(&problems);
     enum control_result result = order_reload(controller, &control, &problems, &error);
     if (result == CONTROL_OK)
-        answer_status(controller, request, answer);
+        answer_status(controller, request, buf_str(&controller->reload_notes), answer);
     else if (problems.count > 0)
         refuse_config(&problems, answer);
     else

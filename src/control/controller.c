@@ -99,6 +99,23 @@ static void log_weight(const struct controller *controller, const char *message)
         LOG_TEXT("state_file", controller->store.path));
 }
 
+/* The state on disk is no good: puts it aside where that was asked for. */
+static bool reset_state(struct controller *controller, bool reset, const struct error *read_error,
+                        struct error *error)
+{
+    if (!reset) {
+        return error_set(error,
+                         "%.400s. Start again with --reset-state to begin at initial_weight (it "
+                         "moves the bad files aside)",
+                         read_error->text);
+    }
+    if (!store_reset(&controller->store, error))
+        return false;
+    log_event(LOG_WARN, "the state was unreadable and has been put aside",
+              LOG_TEXT("error", read_error->text));
+    return true;
+}
+
 /* The state to start with, or the reason why there is none. */
 static bool read_state(struct controller *controller, bool reset, bool *is_first,
                        struct error *error)
@@ -108,15 +125,12 @@ static bool read_state(struct controller *controller, bool reset, bool *is_first
         store_read(&controller->store, &controller->state, &controller->state_arena, &read_error);
 
     *is_first = found == STORE_NONE || found == STORE_UNREADABLE;
-    if (found == STORE_UNREADABLE && !reset) {
-        *error = read_error;
+    if (found == STORE_UNREADABLE && !reset_state(controller, reset, &read_error, error))
         return false;
-    }
-    if (found == STORE_UNREADABLE && !store_reset(&controller->store, error))
-        return false;
-    if (found == STORE_UNREADABLE) {
-        log_event(LOG_WARN, "the state was unreadable and has been put aside",
-                  LOG_TEXT("error", read_error.text));
+    if (found != STORE_UNREADABLE && reset) {
+        log_message(LOG_WARN, *is_first ? "--reset-state was not needed: there is no state yet"
+                                        : "--reset-state was not needed: the state can be read, "
+                                          "and is kept");
     }
     if (found == STORE_PREVIOUS) {
         log_event(LOG_WARN, "the state file is not usable: its previous copy is taken",
@@ -164,6 +178,7 @@ static void release(struct controller *controller)
 {
     store_close(&controller->store);
     fleet_release(controller);
+    buf_deinit(&controller->reload_notes);
     snapshot_unref(controller->snapshot);
     config_unref(controller->config);
     arena_deinit(&controller->state_arena);

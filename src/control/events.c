@@ -23,13 +23,14 @@ void events_deinit(struct events *events)
     events->ring = NULL;
 }
 
-/* What somebody should look at: refusals, and servers that went away. */
+/* What somebody should look at: refusals, failures, and servers that went away. */
 static enum log_level level_of(const struct event *event)
 {
     bool went_well = strcmp(event->result, "ok") == 0;
     bool is_down = strcmp(event->what, "health") == 0 && strcmp(event->to, "down") == 0;
+    bool is_out = strcmp(event->what, "eject") == 0 && strcmp(event->to, "out") == 0;
 
-    return went_well && !is_down ? LOG_INFO : LOG_WARN;
+    return went_well && !is_down && !is_out ? LOG_INFO : LOG_WARN;
 }
 
 static void log_one(const struct event *event)

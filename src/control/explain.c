@@ -2,7 +2,7 @@
  * explain.c - POST /v1/explain: the described request becomes a head, the head a message, and the
  * message goes through the very functions that the data path uses:
  *
- *     JSON -> "GET /x HTTP/1.1\r\nHost: ..." -> parser_head -> decide -> decide_failover
+ *     JSON -> "GET /x HTTP/1.1\r\nHost: ..." -> parser_head -> decide -> fleet_settle
  *
  * Nothing is changed: a draw is described by its odds and takes no term of the sequence.
  */
@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "control/api.h"
 #include "control/fields.h"
+#include "control/fleet.h"
 #include "http/parser.h"
 
 #define HEADERS_MAX       64
@@ -132,34 +133,74 @@ static unsigned draw_share(const struct policy *policy, unsigned weight)
     return old_drains && !new_drains && weight > 0 ? WEIGHT_MAX : weight;
 }
 
-/* No side yet: the odds, and both sides' servers as far as they can come up. */
-static void write_draw(const struct snapshot *snapshot, const bool usable[SIDES],
+/* What becomes of all draws, in hundredths of a percent of them. */
+struct draws {
+    unsigned home[SIDES];    /* by the draw alone */
+    unsigned reached[SIDES]; /* after failover */
+    unsigned moved;          /* by failover */
+    unsigned refused;        /* 503 */
+};
+
+static struct draws follow_draws(const struct snapshot *snapshot, uint64_t now_ms,
+                                 const struct decision *decision)
+{
+    unsigned to_new = draw_share(&snapshot->policy, decision->weight);
+    struct draws draws = {.home = {[SIDE_OLD] = WEIGHT_MAX - to_new, [SIDE_NEW] = to_new}};
+    for (int home = 0; home < SIDES; home++) {
+        struct decision drawn = *decision;
+        drawn.needs_draw = false;
+        drawn.home = drawn.side = (enum side)home;
+        drawn.reason = drawn.home_reason = REASON_DRAW;
+        if (!fleet_settle(snapshot, now_ms, &drawn)) {
+            draws.refused += draws.home[home];
+            continue;
+        }
+        draws.reached[drawn.side] += draws.home[home];
+        draws.moved += drawn.side == drawn.home ? 0 : draws.home[home];
+    }
+    return draws;
+}
+
+/* The side that has all of them, or null. */
+static void write_if_sure(const unsigned share[SIDES], const char *name, struct json *json)
+{
+    if (share[SIDE_OLD] == WEIGHT_MAX || share[SIDE_NEW] == WEIGHT_MAX)
+        json_text(json, name, side_name(share[SIDE_NEW] == WEIGHT_MAX ? SIDE_NEW : SIDE_OLD));
+    else
+        json_none(json, name);
+}
+
+static void write_share(const unsigned share[SIDES], const char *name, struct json *json)
+{
+    json_object_begin(json, name);
+    json_decimal(json, "old", share[SIDE_OLD], 2);
+    json_decimal(json, "new", share[SIDE_NEW], 2);
+    json_object_end(json);
+}
+
+/* No bucket yet: the odds, after failover and before it. */
+static void write_draw(const struct policy *policy, const struct draws *draws,
                        const struct decision *decision, struct json *json)
 {
-    const struct policy *policy = &snapshot->policy;
-    unsigned to_new = draw_share(policy, decision->weight);
-    bool loses_new = to_new > 0 && !usable[SIDE_NEW];
-    bool loses_old = to_new < WEIGHT_MAX && !usable[SIDE_OLD];
-    json_text(json, "reason", reason_name(REASON_DRAW));
+    bool all_moved = draws->moved == WEIGHT_MAX;
+    json_text(json, "reason", reason_name(all_moved ? REASON_FAILOVER : REASON_DRAW));
     json_none(json, "bucket");
     json_decimal(json, "weight", decision->weight, 2);
-    json_none(json, "side");
-    json_object_begin(json, "share");
-    json_decimal(json, "old", WEIGHT_MAX - to_new, 2);
-    json_decimal(json, "new", to_new, 2);
-    json_object_end(json);
-    json_none(json, "home");
-    json_bool(json, "failover", loses_new || loses_old);
+    write_if_sure(draws->reached, "side", json);
+    write_share(draws->reached, "share", json);
+    json_decimal(json, "refused", draws->refused, 2);
+    write_if_sure(draws->home, "home", json);
+    write_share(draws->home, "home_share", json);
+    json_text(json, "home_reason", reason_name(REASON_DRAW));
+    json_bool(json, "failover", draws->moved > 0);
     /* Whether the cookie is in the chain shows in what a draw would set; the term is any. */
     struct decision drawn = *decision;
     decide_draw(policy, 0, &drawn);
     json_bool(json, "set_cookie", drawn.set_cookie);
 }
 
-static void write_settled(const struct policy *policy, const bool usable[SIDES],
-                          struct decision *decision, struct json *json)
+static void write_settled(bool stands, const struct decision *decision, struct json *json)
 {
-    bool stands = decide_failover(policy, usable, decision);
     json_text(json, "reason", reason_name(decision->reason));
     if (decision->has_bucket) {
         json_u64(json, "bucket", decision->bucket);
@@ -181,22 +222,29 @@ static void write_decision(const struct snapshot *snapshot, struct decision *dec
     const struct policy *policy = &snapshot->policy;
     uint64_t now_ms = clock_mono_ms();
     bool usable[SIDES];
-    bool is_draw = decision->needs_draw;
+    bool reached[SIDES];
     snapshot_usable(snapshot, now_ms, usable);
     for (int side = 0; side < SIDES; side++)
         usable[side] = usable[side] && policy->admin[side] != ADMIN_MAINT;
     json_str(json, "route", decision_route_name(policy, decision));
-    if (is_draw)
-        write_draw(snapshot, usable, decision, json);
-    else
-        write_settled(policy, usable, decision, json);
+    if (decision->needs_draw) {
+        struct draws draws = follow_draws(snapshot, now_ms, decision);
+        write_draw(policy, &draws, decision, json);
+        for (int side = 0; side < SIDES; side++)
+            reached[side] = draws.reached[side] > 0;
+    } else {
+        bool stands = fleet_settle(snapshot, now_ms, decision);
+        write_settled(stands, decision, json);
+        for (int side = 0; side < SIDES; side++)
+            reached[side] = stands && decision->side == (enum side)side;
+    }
     json_object_begin(json, "usable");
     json_bool(json, "old", usable[SIDE_OLD]);
     json_bool(json, "new", usable[SIDE_NEW]);
     json_object_end(json);
     json_array_begin(json, "server_candidates");
     for (int side = 0; side < SIDES; side++)
-        if (usable[side] && (is_draw || decision->side == (enum side)side))
+        if (reached[side])
             write_candidates(&snapshot->backends[side], now_ms, json);
     json_array_end(json);
 }

@@ -121,20 +121,38 @@ bool fleet_old_is_usable(const struct controller *controller)
 
 bool controller_rollback_ready(const struct controller *controller)
 {
+    return controller_rollback_trouble(controller) == NULL;
+}
+
+const char *controller_rollback_trouble(const struct controller *controller)
+{
     const struct controller_backend *old = &controller->backends[SIDE_OLD];
     uint64_t now_ms = clock_mono_ms();
 
+    if (controller->state.admin[SIDE_OLD] == ADMIN_MAINT)
+        return "old is in maint: cutover backend old ready";
     for (unsigned i = 0; i < old->count; i++)
         if (old->servers[i].health.state == HEALTH_UP &&
             !server_is_ejected(old->servers[i].server, now_ms))
-            return controller->state.admin[SIDE_OLD] != ADMIN_MAINT;
-    return false;
+            return NULL;
+    if (some_server_is(controller, SIDE_OLD, HEALTH_UP))
+        return "every server of old is ejected after errors";
+    return some_server_is(controller, SIDE_OLD, HEALTH_UNKNOWN) ? "old has not been checked yet"
+                                                                : "old has no server that is up";
 }
 
 bool controller_is_ready(const struct controller *controller)
 {
-    return !controller->draining && (some_server_is(controller, SIDE_OLD, HEALTH_UP) ||
-                                     some_server_is(controller, SIDE_NEW, HEALTH_UP));
+    return !controller->draining && controller->has_been_up;
+}
+
+bool fleet_settle(const struct snapshot *snapshot, uint64_t now_ms, struct decision *decision)
+{
+    bool usable[SIDES];
+
+    snapshot_usable(snapshot, now_ms, usable);
+    return decide_failover(&snapshot->policy, usable, decision) ||
+           snapshot_side_may_be_tried(snapshot, decision->home);
 }
 
 /* Health */
@@ -175,6 +193,7 @@ void controller_note_check(struct controller *controller, enum side side, unsign
         return;
     atomic_store_explicit(&server->server->shared.health, (int)server->health.state,
                           memory_order_relaxed);
+    controller->has_been_up = controller->has_been_up || server->health.state == HEALTH_UP;
     if (before == HEALTH_DOWN) {
         /* What it did wrong before it went down says nothing about it now. */
         atomic_store_explicit(&server->server->shared.errors, 0, memory_order_relaxed);
@@ -182,6 +201,37 @@ void controller_note_check(struct controller *controller, enum side side, unsign
         atomic_store_explicit(&server->server->shared.ejected_until_ms, 0, memory_order_relaxed);
     }
     tell_flip(controller, server, before, detail);
+}
+
+/* Ejection */
+
+static void watch_ejection(struct controller *controller, struct controller_server *server,
+                           uint64_t now_ms)
+{
+    bool is_ejected = server_is_ejected(server->server, now_ms);
+    struct event event;
+
+    if (is_ejected == server->is_ejected)
+        return;
+    server->is_ejected = is_ejected;
+    fill_event(&event, "eject", server->server->url, "it takes requests again");
+    if (is_ejected) {
+        snprintf(event.reason, sizeof(event.reason), "%u errors in a row",
+                 controller->config->outlier.consecutive_errors);
+    }
+    snprintf(event.from, sizeof(event.from), "%s", is_ejected ? "in" : "out");
+    snprintf(event.to, sizeof(event.to), "%s", is_ejected ? "out" : "in");
+    events_add(&controller->events, event);
+}
+
+/* Workers eject; what they did shows in the servers' atomics, and is told from here. */
+void controller_watch_ejections(struct controller *controller)
+{
+    uint64_t now_ms = clock_mono_ms();
+
+    for (int side = 0; side < SIDES; side++)
+        for (unsigned i = 0; i < controller->backends[side].count; i++)
+            watch_ejection(controller, &controller->backends[side].servers[i], now_ms);
 }
 
 /* Addresses */

@@ -19,6 +19,7 @@
 
 struct order {
     struct controller *controller;
+    bool is_not_durable; /* done, but not on disk yet */
     const struct control_request *request;
     struct error *error;
     struct event event;
@@ -45,15 +46,32 @@ static void set_weights(struct order *order, unsigned from, unsigned to)
     snprintf(order->event.to, sizeof(order->event.to), "%s", weight_format(to, text));
 }
 
+/* The reason that was given, and behind it what the order itself has to say. */
+static void set_reason(struct event *event, struct str given, struct str notes)
+{
+    struct str line;
+    int used = snprintf(event->reason, sizeof(event->reason), "%.*s", STR_ARG(given));
+
+    while (str_next_part(&notes, '\n', &line)) {
+        if (str_is_empty(line) || used >= (int)sizeof(event->reason))
+            continue;
+        used += snprintf(event->reason + used, sizeof(event->reason) - (size_t)used, "%s%.*s",
+                         used > 0 ? "; " : "", STR_ARG(line));
+    }
+}
+
 static enum control_result order_end(struct order *order, enum control_result result)
 {
     struct event *event = &order->event;
+    bool is_reload = strcmp(event->what, "reload") == 0;
 
     if (order->request->dry_run)
         return result;
-    snprintf(event->result, sizeof(event->result), "%s", control_result_code(result));
+    snprintf(event->result, sizeof(event->result), "%s",
+             order->is_not_durable ? "not_durable" : control_result_code(result));
     if (result == CONTROL_OK) {
-        snprintf(event->reason, sizeof(event->reason), "%.*s", STR_ARG(order->request->reason));
+        set_reason(event, order->request->reason,
+                   is_reload ? buf_str(&order->controller->reload_notes) : STR(""));
     } else {
         snprintf(event->reason, sizeof(event->reason), "%.*s", (int)sizeof(event->reason) - 1,
                  order->error->text);
@@ -82,11 +100,30 @@ static enum control_result check_weight(const struct order *order, unsigned weig
     return CONTROL_WEIGHT_OUT_OF_RANGE;
 }
 
+/* What the disk said, with what it means for the one who asked. */
+static void explain_not_saved(const struct order *order)
+{
+    const struct event *event = &order->event;
+    struct error cause = *order->error;
+
+    if (strcmp(event->what, "backend") == 0) {
+        error_set(order->error, "nothing was changed, %s is still %s: %.300s", event->subject,
+                  event->from, cause.text);
+    } else if (strcmp(event->subject, ROUTE_MAIN) == 0) {
+        error_set(order->error, "nothing was changed, the weight is still %s %%: %.300s",
+                  event->from, cause.text);
+    } else {
+        error_set(order->error, "nothing was changed, the weight of %s is still %s %%: %.300s",
+                  event->subject, event->from, cause.text);
+    }
+}
+
 /* Disk, then traffic. */
 static enum control_result save_and_apply(struct order *order, struct draft *draft)
 {
     if (!draft_save(draft, order->controller, order->error)) {
         draft_drop(draft);
+        explain_not_saved(order);
         return CONTROL_STATE_NOT_SAVED;
     }
     draft_apply(draft, order->controller);
@@ -198,10 +235,8 @@ static enum control_result check_old(const struct order *order, bool force)
 {
     if (force || fleet_old_is_usable(order->controller))
         return CONTROL_OK;
-    error_set(order->error,
-              "old cannot take the users back now (%s): \"force\": true does it anyway",
-              order->controller->state.admin[SIDE_OLD] == ADMIN_MAINT ? "it is in maint"
-                                                                      : "no server of it is up");
+    error_set(order->error, "old cannot take the users back now (%s), and it was not forced",
+              controller_rollback_trouble(order->controller));
     return CONTROL_OLD_NOT_USABLE;
 }
 
@@ -224,6 +259,7 @@ enum control_result order_rollback(struct controller *controller,
     if (result == CONTROL_OK && !request->dry_run &&
         (has_higher_weight(&controller->state, to) || !controller->durable))
         *durable = apply_rollback(&order, to);
+    order.is_not_durable = result == CONTROL_OK && !*durable;
     return order_end(&order, result);
 }
 
@@ -263,6 +299,21 @@ enum control_result order_admin(struct controller *controller,
 
 /* Reload */
 
+/* A file that cannot be read has a problem without a line. */
+static void tell_problems(const struct order *order, const struct config_problems *problems)
+{
+    const char *path = order->controller->config_path;
+    struct str text = problems->count == 0 ? STR("") : problems->items[0].text;
+
+    if (problems->count == 0 || problems->items[0].line == 0) {
+        error_set(order->error, "%s: %.*s, the old configuration goes on", path, STR_ARG(text));
+        return;
+    }
+    error_set(order->error, "%s has %u problem%s, the old configuration goes on: line %u: %.*s",
+              path, problems->count, problems->count == 1 ? "" : "s", problems->items[0].line,
+              STR_ARG(text));
+}
+
 /* The new configuration, or NULL with `problems` or the error set. */
 static struct config *load_config(const struct order *order, struct config_problems *problems)
 {
@@ -270,10 +321,7 @@ static struct config *load_config(const struct order *order, struct config_probl
     struct config *next = config_load(controller->config_path, problems);
 
     if (next == NULL) {
-        error_set(order->error, "%s has %u problem%s, the old configuration goes on: line %u: %.*s",
-                  controller->config_path, problems->count, problems->count == 1 ? "" : "s",
-                  problems->count == 0 ? 0 : problems->items[0].line,
-                  STR_ARG(problems->count == 0 ? STR("") : problems->items[0].text));
+        tell_problems(order, problems);
         return NULL;
     }
     if (!config_can_replace(controller->config, next, order->error)) {
@@ -283,6 +331,66 @@ static struct config *load_config(const struct order *order, struct config_probl
     return next;
 }
 
+/* `name` empty: the main weight. */
+static void note_not_used(struct buf *notes, struct str name, unsigned in_file, unsigned in_state)
+{
+    char file[WEIGHT_TEXT_BYTES], state[WEIGHT_TEXT_BYTES];
+    bool is_main = str_is_empty(name);
+
+    weight_format(in_file, file);
+    buf_printf(notes,
+               "%.*s: %s %% in the file is not used, the state says %s %%: cutover weight %s",
+               STR_ARG(is_main ? STR("initial_weight") : name), file,
+               weight_format(in_state, state), file);
+    if (!is_main)
+        buf_printf(notes, " --route %.*s", STR_ARG(name));
+    buf_append_char(notes, '\n');
+}
+
+/* The weight that the present configuration has for a route; WEIGHT_MAX + 1: none. */
+static unsigned weight_before(const struct config *config, struct str name)
+{
+    int index = route_find(config->routes, config->route_count, name);
+
+    return index < 0 || config->routes[index].kind != ROUTE_WEIGHTED
+               ? WEIGHT_MAX + 1
+               : config->routes[index].initial_weight;
+}
+
+static void note_route(const struct controller *controller, const struct route *route,
+                       struct buf *notes)
+{
+    char text[WEIGHT_TEXT_BYTES];
+    unsigned kept = state_route_weight(&controller->state, route->name, WEIGHT_MAX + 1);
+
+    if (kept > WEIGHT_MAX) {
+        buf_printf(notes, "new route %.*s starts at %s %%\n", STR_ARG(route->name),
+                   weight_format(route->initial_weight, text));
+    } else if (kept != route->initial_weight &&
+               weight_before(controller->config, route->name) != route->initial_weight) {
+        note_not_used(notes, route->name, route->initial_weight, kept);
+    }
+}
+
+/* A weight that was changed in the file looks as if it counted: says where it does not. */
+static void note_weights(struct controller *controller, const struct config *next)
+{
+    struct buf *notes = &controller->reload_notes;
+    unsigned weight = next->initial_weight;
+    struct str rest, line;
+
+    buf_clear(notes);
+    if (weight != controller->config->initial_weight && weight != controller->state.weight)
+        note_not_used(notes, STR(""), weight, controller->state.weight);
+    for (unsigned i = 0; i < next->route_count; i++)
+        if (next->routes[i].kind == ROUTE_WEIGHTED)
+            note_route(controller, &next->routes[i], notes);
+    rest = buf_str(notes);
+    while (str_next_part(&rest, '\n', &line))
+        if (!str_is_empty(line))
+            log_event(LOG_WARN, "reload", LOG_STR("note", line));
+}
+
 /* Takes over the reference to `next`. */
 static void adopt_config(struct controller *controller, struct config *next)
 {
@@ -290,6 +398,7 @@ static void adopt_config(struct controller *controller, struct config *next)
     struct error error;
     struct draft draft;
 
+    note_weights(controller, next);
     config_unref(controller->config);
     controller->config = next;
     fleet_adopt(controller);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "control/record.h"
+#include "control/warnings.h"
 
 enum health_state status_backend_health(const struct controller *controller, enum side side)
 {
@@ -106,7 +107,19 @@ static void write_last_change(const struct state *state, struct json *json)
     json_object_end(json);
 }
 
-void status_write(const struct controller *controller, const struct rates *rates, struct json *json)
+static void write_warnings(const struct controller *controller, struct str notes, struct json *json)
+{
+    struct str line;
+    json_array_begin(json, "warnings");
+    while (str_next_part(&notes, '\n', &line))
+        if (!str_is_empty(line))
+            json_str(json, NULL, line);
+    warnings_write(controller, json);
+    json_array_end(json);
+}
+
+void status_write(const struct controller *controller, const struct rates *rates, struct str notes,
+                  struct json *json)
 {
     const struct policy *policy = &controller->snapshot->policy;
     struct counters *sum = counters_new();
@@ -123,8 +136,10 @@ void status_write(const struct controller *controller, const struct rates *rates
     json_object_end(json);
     write_plan(json);
     json_bool(json, "rollback_ready", controller_rollback_ready(controller));
+    json_text(json, "rollback_not_ready_reason", controller_rollback_trouble(controller));
     write_last_change(&controller->state, json);
     json_bool(json, "durable", controller->durable);
     json_bool(json, "draining", controller->draining);
+    write_warnings(controller, notes, json);
     counters_free(sum);
 }

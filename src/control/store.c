@@ -25,7 +25,7 @@
 
 struct paths {
     struct arena arena;
-    const char *file, *temp, *prev, *prev_temp, *folder;
+    const char *file, *temp, *prev, *prev_temp, *lock, *folder;
 };
 
 static void paths_init(struct paths *paths, const struct store *store)
@@ -37,6 +37,7 @@ static void paths_init(struct paths *paths, const struct store *store)
     paths->temp = arena_printf(&paths->arena, "%s.tmp", store->path).data;
     paths->prev = arena_printf(&paths->arena, "%s.prev", store->path).data;
     paths->prev_temp = arena_printf(&paths->arena, "%s.prev.tmp", store->path).data;
+    paths->lock = arena_printf(&paths->arena, "%s.lock", store->path).data;
     if (slash == NULL) {
         paths->folder = ".";
     } else if (slash == store->path) {
@@ -55,29 +56,44 @@ static void paths_deinit(struct paths *paths)
 
 /* Open and close */
 
-static bool take_lock(struct store *store, const struct paths *paths, struct error *error)
+/* A folder under one of the two names is somebody's mistake or somebody else's data: it is neither
+ * read nor put aside. */
+static bool check_not_folder(const char *path, const char *what, struct error *error)
 {
-    struct arena arena;
-    const char *lock;
-    bool locked;
+    struct stat status;
 
-    if (mkdir(paths->folder, 0750) < 0 && errno != EEXIST) {
-        return error_set_errno(error, errno, "cannot make the folder %s of the state file",
-                               paths->folder);
+    if (stat(path, &status) < 0 || !S_ISDIR(status.st_mode))
+        return true;
+    return error_set(error, "%s %s is a folder: %s", what, path,
+                     strcmp(what, "state_file") == 0 ? "name a file in it" : "move it away");
+}
+
+/* A descriptor that holds the lock, or -1. */
+static int take_lock(const struct paths *paths, struct error *error)
+{
+    int fd = open(paths->lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    if (fd < 0) {
+        error_set_errno(error, errno, "cannot open %s, the lock of the state file", paths->lock);
+        return -1;
     }
-    arena_init(&arena);
-    lock = arena_printf(&arena, "%s.lock", store->path).data;
-    store->lock_fd = open(lock, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    locked = store->lock_fd >= 0 && flock(store->lock_fd, LOCK_EX | LOCK_NB) == 0;
-    if (!locked && store->lock_fd >= 0 && errno == EWOULDBLOCK) {
-        error_set(error, "another cutover runs on the state file %s (it holds %s)", store->path,
-                  lock);
-    } else if (!locked) {
-        error_set_errno(error, errno, "cannot %s %s, the lock of the state file",
-                        store->lock_fd < 0 ? "open" : "take", lock);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    if (errno == EWOULDBLOCK) {
+        error_set(error, "another cutover runs on the state file %s (it holds %s)", paths->file,
+                  paths->lock);
+    } else {
+        error_set_errno(error, errno, "cannot take %s, the lock of the state file", paths->lock);
     }
-    arena_deinit(&arena);
-    return locked;
+    close(fd);
+    return -1;
+}
+
+static bool make_folder(const struct paths *paths, struct error *error)
+{
+    return mkdir(paths->folder, 0750) == 0 || errno == EEXIST ||
+           error_set_errno(error, errno, "cannot make the folder %s of the state file",
+                           paths->folder);
 }
 
 bool store_open(struct store *store, const char *path, struct error *error)
@@ -87,7 +103,11 @@ bool store_open(struct store *store, const char *path, struct error *error)
 
     *store = (struct store){.path = mem_strdup(path), .lock_fd = -1};
     paths_init(&paths, store);
-    locked = take_lock(store, &paths, error);
+    if (check_not_folder(paths.file, "state_file", error) &&
+        check_not_folder(paths.prev, "the previous copy of the state file,", error) &&
+        make_folder(&paths, error))
+        store->lock_fd = take_lock(&paths, error);
+    locked = store->lock_fd >= 0;
     if (locked) {
         unlink(paths.temp);
         unlink(paths.prev_temp);
@@ -161,10 +181,8 @@ static enum copy read_copy(const char *path, struct state *state, struct arena *
 static void explain_unreadable(const struct paths *paths, const struct error *file_error,
                                const struct error *prev_error, struct error *error)
 {
-    error_set(error,
-              "the state cannot be read. %s: %.120s. %s: %.120s. Start again with --reset-state to "
-              "begin at initial_weight (it moves the bad files aside)",
-              paths->file, file_error->text, paths->prev, prev_error->text);
+    error_set(error, "the state cannot be read. %s: %.120s. %s: %.120s", paths->file,
+              file_error->text, paths->prev, prev_error->text);
 }
 
 enum store_found store_read(struct store *store, struct state *state, struct arena *arena,
@@ -298,17 +316,52 @@ static bool write_files(struct store *store, const struct paths *paths, struct s
     return written;
 }
 
+/* Whether the lock file that a second cutover would try is still the one that is locked here. */
+static bool holds_lock(const struct store *store, const struct paths *paths)
+{
+    struct stat held, named;
+
+    return fstat(store->lock_fd, &held) == 0 && stat(paths->lock, &named) == 0 &&
+           held.st_dev == named.st_dev && held.st_ino == named.st_ino;
+}
+
+/* Somebody removed the lock file, most likely with its folder: whoever comes first has it now. */
+static bool take_lock_anew(struct store *store, const struct paths *paths, struct error *error)
+{
+    uint64_t sequence = store->sequence;
+    struct error ignored;
+    struct arena arena;
+    struct state found;
+    int fd = take_lock(paths, error);
+
+    if (fd < 0)
+        return false;
+    close(store->lock_fd);
+    store->lock_fd = fd;
+    /* Another cutover may have been here meanwhile: what comes next must be newer than its state. */
+    arena_init(&arena);
+    store_read(store, &found, &arena, &ignored);
+    arena_deinit(&arena);
+    if (store->sequence < sequence)
+        store->sequence = sequence;
+    return true;
+}
+
 bool store_write(struct store *store, struct state *state, struct error *error)
 {
     struct paths paths;
     struct buf bytes;
     bool written;
 
+    paths_init(&paths, store);
+    if (!holds_lock(store, &paths) && !take_lock_anew(store, &paths, error)) {
+        paths_deinit(&paths);
+        return false;
+    }
     if (state->sequence <= store->sequence)
         state->sequence = store->sequence + 1;
     buf_init(&bytes);
     record_encode(state, &bytes);
-    paths_init(&paths, store);
     if (buf_len(&bytes) > RECORD_MAX_BYTES)
         written = error_set(error, "the state is larger than %d bytes", RECORD_MAX_BYTES);
     else

@@ -114,7 +114,6 @@ def test_many_problems_are_bounded(check):
     ("routes: [{name: a, path: /a, pin: old, weight: 3}]\n", "routes[0]"),
     ("routes: [{name: a, path: /a}, {name: a, path: /b}]\n", "routes[1]"),
     ("routes: [{name: main, path: /a}]\n", "routes[0].name"),
-    ("health: {timeout: 10s, interval: 5s}\n", "health"),
     ("health: {success_codes: 399-200}\n", "health.success_codes"),
     ("limits: {head_bytes: 1}\n", "limits.head_bytes"),
     ("limits: {head_bytes: 99999999999999999999k}\n", "limits.head_bytes"),

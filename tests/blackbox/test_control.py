@@ -133,6 +133,7 @@ def test_rollback(start, old, new):
     assert status["last_change"]["actor"] == "bob"
     assert {proxy.get("/").side for _ in range(10)} == {"old"}
     assert {proxy.get("/products").side for _ in range(10)} == {"old"}
+    proxy.weight(40)
     assert proxy.admin("POST", "/v1/rollback", {"to": 10}).status == 200
     assert proxy.status()["weight"] == 10
     for bad in ({"to": -1}, {"to": "x"}, {"force": 1}, {"other": 1}):

@@ -229,7 +229,8 @@ Test(api, a_rollback_needs_old_or_force_and_names_the_pins)
     cr_expect_eq(call("POST", "/v1/rollback", "{\"force\":true,\"reason\":\"errors\"}"), 200);
     EXPECT_SAYS("\"weight\":0,");
     EXPECT_SAYS("{\"name\":\"products\",\"weight\":0}");
-    EXPECT_SAYS("\"rollback\":{\"to\":0,\"durable\":true,\"pins\":[\"hooks\"]}");
+    EXPECT_SAYS("\"rollback\":{\"to\":0,\"durable\":true,\"pins\":[\"hooks\"],"
+                "\"pinned_to_new\":[]}");
     cr_expect_eq(call("POST", "/v1/rollback", "{\"to\":100.5}"), 400);
     cr_expect_eq(call("POST", "/v1/rollback", "{\"force\":1}"), 400);
 }
@@ -264,6 +265,8 @@ Test(api, paths_and_methods_that_are_not_there)
 {
     cr_expect_eq(call("GET", "/v1/nope", ""), 404);
     cr_expect_eq(call("GET", "/v1/status/", ""), 404);
+    cr_expect_eq(call("PATCH", "/v1/backends/middle", "{}"), 404);
+    EXPECT_SAYS("the backends are old and new");
     cr_expect_eq(call("POST", "/v1/weight", "{\"weight\":1}"), 405);
     cr_expect_str_eq(answer.allow, "PUT");
     cr_expect_eq(call("DELETE", "/v1/status", ""), 405);
@@ -278,9 +281,11 @@ Test(api, ready_only_once_a_server_is_up_and_until_it_drains)
 {
     cr_expect_eq(call("GET", "/healthz", ""), 200);
     cr_expect_eq(call("GET", "/readyz", ""), 503);
-    atomic_store(&controller->backends[SIDE_OLD].servers[0].server->shared.health, HEALTH_UP);
-    controller->backends[SIDE_OLD].servers[0].health.state = HEALTH_UP;
+    controller_note_check(controller, SIDE_OLD, 0, true, "status 200");
     cr_expect_eq(call("GET", "/readyz", ""), 200);
+    controller_note_check(controller, SIDE_OLD, 0, false, "status 500");
+    controller_note_check(controller, SIDE_OLD, 0, false, "status 500");
+    cr_expect_eq(call("GET", "/readyz", ""), 200, "once ready, it stays ready");
     controller->draining = true;
     cr_expect_eq(call("GET", "/readyz", ""), 503);
     cr_expect_eq(call("GET", "/healthz", ""), 200);
@@ -397,10 +402,114 @@ Test(api, explain_gives_the_odds_of_a_draw)
         to_new = (to_new + 50) / 100;
         snprintf(odds, sizeof(odds), "\"share\":{\"old\":%u,\"new\":%u}", 100 - to_new, to_new);
         cr_expect_eq(call("POST", "/v1/explain", "{\"method\":\"GET\",\"path\":\"/\"}"), 200);
-        EXPECT_SAYS("\"reason\":\"draw\",\"bucket\":null,\"weight\":10,\"side\":null");
+        EXPECT_SAYS("\"reason\":\"draw\",\"bucket\":null,\"weight\":10,\"side\":");
+        cr_expect_eq(says("\"side\":null"), to_new > 0 && to_new < 100, "%u", to_new);
         EXPECT_SAYS(odds);
         EXPECT_SAYS("\"set_cookie\":true");
     }
+}
+
+static void set_health(enum side side, enum health_state state)
+{
+    struct controller_backend *backend = &controller->backends[side];
+    for (unsigned i = 0; i < backend->count; i++)
+        atomic_store(&backend->servers[i].server->shared.health, state);
+}
+
+static void reload_with(const char *line)
+{
+    write_config(line);
+    cr_assert_eq(call("POST", "/v1/reload", ""), 200, "%.*s", STR_ARG(buf_str(&answer.body)));
+}
+
+Test(api, explain_lets_draws_fail_over_as_the_data_path_does)
+{
+    static const char any[] = "{\"method\":\"GET\",\"path\":\"/\"}";
+    set_health(SIDE_NEW, HEALTH_DOWN);
+    call("POST", "/v1/explain", any);
+    EXPECT_SAYS("\"reason\":\"draw\"");
+    EXPECT_SAYS("\"side\":\"old\",\"share\":{\"old\":100,\"new\":0},\"refused\":0,\"home\":null,"
+                "\"home_share\":{\"old\":90,\"new\":10},\"home_reason\":\"draw\","
+                "\"failover\":true");
+    EXPECT_SAYS("\"server_candidates\":[\"http://127.0.0.1:9001\"]");
+    call("PUT", "/v1/weight", "{\"weight\":100}");
+    call("POST", "/v1/explain", any);
+    EXPECT_SAYS("\"reason\":\"failover\"");
+    EXPECT_SAYS("\"home\":\"new\"");
+    reload_with("failover: none");
+    call("POST", "/v1/explain", any);
+    EXPECT_SAYS("\"side\":null,\"share\":{\"old\":0,\"new\":0},\"refused\":100");
+    EXPECT_SAYS("\"failover\":false");
+    EXPECT_SAYS("\"server_candidates\":[]");
+    set_health(SIDE_NEW, HEALTH_UP);
+    call("PATCH", "/v1/backends/new", "{\"admin\":\"maint\"}");
+    call("PUT", "/v1/weight", "{\"weight\":30}");
+    call("POST", "/v1/explain", any);
+    EXPECT_SAYS("\"side\":null,\"share\":{\"old\":70,\"new\":0},\"refused\":30");
+    EXPECT_SAYS("\"server_candidates\":[\"http://127.0.0.1:9001\"]");
+    set_health(SIDE_OLD, HEALTH_DOWN);
+    call("POST", "/v1/explain",
+         "{\"method\":\"GET\",\"path\":\"/\",\"headers\":{\"Cookie\":\"cutover=9999\"}}");
+    EXPECT_SAYS("\"side\":null,\"home\":\"old\"");
+    EXPECT_SAYS("\"server_candidates\":[]");
+}
+
+Test(api, a_side_that_cannot_take_its_users_is_warned_of)
+{
+    call("GET", "/v1/status", "");
+    EXPECT_SAYS("\"warnings\":[]");
+    set_health(SIDE_NEW, HEALTH_DOWN);
+    cr_expect_eq(call("PUT", "/v1/weight", "{\"weight\":30}"), 200);
+    EXPECT_SAYS("\"warnings\":[\"new has no server that is up: its users are on old meanwhile "
+                "(failover)\"]");
+    call("GET", "/v1/status", "");
+    EXPECT_SAYS("\"warnings\":[\"new has no server that is up");
+    call("PUT", "/v1/weight?dry_run=1", "{\"weight\":0}");
+    EXPECT_SAYS("\"warnings\":[]");
+    call("PUT", "/v1/weight?dry_run=1", "{\"weight\":1}");
+    EXPECT_SAYS("\"warnings\":[\"new has no server that is up");
+    call("POST", "/v1/rollback", "");
+    EXPECT_SAYS("\"warnings\":[]");
+    call("PUT", "/v1/weight", "{\"weight\":30}");
+    reload_with("failover: none");
+    EXPECT_SAYS("new has no server that is up: its users get 503 meanwhile (failover: none)");
+    set_health(SIDE_NEW, HEALTH_UP);
+    call("PATCH", "/v1/backends/new", "{\"admin\":\"maint\"}");
+    EXPECT_SAYS("\"warnings\":[\"new is in maint: its users get 503 meanwhile (failover: none)\"]");
+    call("PATCH", "/v1/backends/old", "{\"admin\":\"maint\"}");
+    EXPECT_SAYS("\"warnings\":[\"nobody can take requests now: every request is answered 503 "
+                "(old is in maint; new is in maint)\"]");
+}
+
+Test(api, a_drain_that_changes_nothing_is_warned_of)
+{
+    call("PUT", "/v1/weight", "{\"weight\":100}");
+    call("PATCH", "/v1/backends/new", "{\"admin\":\"drain\"}");
+    EXPECT_SAYS("\"warnings\":[]"); /* the route's own weight has new users for old */
+    call("PUT", "/v1/weight", "{\"weight\":100,\"route\":\"products\"}");
+    EXPECT_SAYS("drain changes nothing at 100 %: there is no other side for new users");
+    call("PATCH", "/v1/backends/old", "{\"admin\":\"drain\"}");
+    EXPECT_SAYS("both sides are in drain");
+    call("PATCH", "/v1/backends/new", "{\"admin\":\"ready\"}");
+    EXPECT_SAYS("\"warnings\":[]");
+    call("POST", "/v1/rollback", "");
+    EXPECT_SAYS("drain changes nothing at 0 %");
+}
+
+Test(api, pins_to_new_are_told_apart_at_a_rollback)
+{
+    struct buf text = BUF_EMPTY;
+    buf_printf(&text,
+               "initial_weight: 10\nbackends:\n  old: {servers: [http://127.0.0.1:9001]}\n"
+               "  new: {servers: [http://127.0.0.1:9002]}\nlisten: [{address: '127.0.0.1:0'}]\n"
+               "admin: {address: '127.0.0.1:0'}\nstate_file: %s/state.json\nroutes:\n"
+               "  - {name: hooks, path: /h/, pin: old}\n  - {name: beta, path: /b/, pin: new}\n",
+               dir.path);
+    file_write(tempdir_file(&dir, "cutover.yaml"), buf_str(&text));
+    buf_deinit(&text);
+    cr_assert_eq(call("POST", "/v1/reload", ""), 200, "%.*s", STR_ARG(buf_str(&answer.body)));
+    cr_expect_eq(call("POST", "/v1/rollback", ""), 200);
+    EXPECT_SAYS("\"pins\":[\"hooks\",\"beta\"],\"pinned_to_new\":[\"beta\"]");
 }
 
 Test(api, explain_takes_nothing_that_could_be_a_second_request)

@@ -412,6 +412,45 @@ Test(controller, a_rollback_goes_ahead_of_a_broken_disk)
     cr_assert_eq(published.weight, 0);
 }
 
+Test(controller, a_second_rollback_before_the_disk_is_back_keeps_the_first_on_record)
+{
+    struct control_request again = {.actor = STR("other"), .reason = STR("again")};
+    bool durable = true;
+
+    cr_assert_eq(set_weight("", 7000), CONTROL_OK);
+    break_disk();
+    cr_assert_eq(order_rollback(controller, &nobody, 0, false, &durable, &error), CONTROL_OK);
+    cr_assert_str_eq(last_event()->result, "not_durable");
+    durable = true;
+    cr_assert_eq(order_rollback(controller, &again, 0, false, &durable, &error), CONTROL_OK);
+    cr_assert_not(durable);
+    cr_assert_str_eq(last_event()->result, "not_durable");
+    cr_assert(str_eq(controller->state.actor, STR("test")));
+    cr_assert(str_eq(controller->state.reason, STR("why")));
+    cr_assert_eq(controller->state.from, 7000);
+    mend_disk();
+    cr_assert_eq(order_rollback(controller, &again, 0, false, &durable, &error), CONTROL_OK);
+    cr_assert(durable);
+    cr_assert_str_eq(last_event()->result, "ok");
+    restart();
+    cr_assert(str_eq(controller->state.actor, STR("test")));
+    cr_assert_eq(controller->state.from, 7000);
+}
+
+Test(controller, what_could_not_be_saved_says_what_still_holds)
+{
+    break_disk();
+    cr_assert_eq(set_weight("", 5000), CONTROL_STATE_NOT_SAVED);
+    cr_assert_eq(
+        strncmp(error.text, "nothing was changed, the weight is still 12.5 %: cannot ", 55), 0,
+        "%s", error.text);
+    cr_assert_eq(set_weight("products", 5000), CONTROL_STATE_NOT_SAVED);
+    cr_assert_not_null(strstr(error.text, "the weight of products is still 30 %"));
+    cr_assert_eq(set_admin(SIDE_NEW, ADMIN_MAINT), CONTROL_STATE_NOT_SAVED);
+    cr_assert_not_null(strstr(error.text, "new is still ready"), "%s", error.text);
+    mend_disk();
+}
+
 Test(controller, the_next_change_makes_a_rollback_durable)
 {
     bool durable;
@@ -511,6 +550,46 @@ Test(controller, coming_up_ends_an_ejection)
     cr_assert_not(controller_rollback_ready(controller), "in maint");
 }
 
+Test(controller, why_a_rollback_is_not_ready_is_told)
+{
+    struct server *server = controller->backends[SIDE_OLD].servers[0].server;
+
+    cr_assert_str_eq(controller_rollback_trouble(controller), "old has not been checked yet");
+    controller_note_check(controller, SIDE_OLD, 0, true, "status 200");
+    cr_assert_null(controller_rollback_trouble(controller));
+    atomic_store(&server->shared.ejected_until_ms, UINT64_MAX);
+    cr_assert_str_eq(controller_rollback_trouble(controller),
+                     "every server of old is ejected after errors");
+    controller_note_check(controller, SIDE_OLD, 0, false, "status 500");
+    controller_note_check(controller, SIDE_OLD, 0, false, "status 500");
+    cr_assert_str_eq(controller_rollback_trouble(controller), "old has no server that is up");
+    cr_assert_eq(set_admin(SIDE_OLD, ADMIN_MAINT), CONTROL_OK);
+    cr_assert_str_eq(controller_rollback_trouble(controller),
+                     "old is in maint: cutover backend old ready");
+}
+
+Test(controller, ejections_are_events)
+{
+    struct server *server = controller->backends[SIDE_NEW].servers[1].server;
+    uint64_t before = controller->events.next_id;
+
+    controller_watch_ejections(controller);
+    cr_assert_eq(controller->events.next_id, before);
+    atomic_store(&server->shared.ejected_until_ms, UINT64_MAX);
+    controller_watch_ejections(controller);
+    controller_watch_ejections(controller);
+    cr_assert_eq(controller->events.next_id, before + 1);
+    cr_assert_str_eq(last_event()->what, "eject");
+    cr_assert_str_eq(last_event()->subject, "http://127.0.0.1:9003");
+    cr_assert_str_eq(last_event()->from, "in");
+    cr_assert_str_eq(last_event()->to, "out");
+    cr_assert_str_eq(last_event()->reason, "5 errors in a row");
+    atomic_store(&server->shared.ejected_until_ms, 0);
+    controller_watch_ejections(controller);
+    cr_assert_eq(controller->events.next_id, before + 2);
+    cr_assert_str_eq(last_event()->to, "in");
+}
+
 Test(controller, it_is_ready_with_the_first_server_that_is_up)
 {
     cr_assert_not(controller_is_ready(controller));
@@ -518,6 +597,9 @@ Test(controller, it_is_ready_with_the_first_server_that_is_up)
     cr_assert_not(controller_is_ready(controller));
     controller_note_check(controller, SIDE_NEW, 0, true, "status 200");
     cr_assert(controller_is_ready(controller));
+    controller_note_check(controller, SIDE_NEW, 0, false, "status 503");
+    controller_note_check(controller, SIDE_NEW, 0, false, "status 503");
+    cr_assert(controller_is_ready(controller), "an outage of both sides is not the proxy's");
     controller->draining = true;
     cr_assert_not(controller_is_ready(controller));
 }
@@ -627,6 +709,35 @@ Test(controller, routes_come_and_go_with_their_weights)
     restart();
     cr_assert_eq(route_weight(0), 8000);
     cr_assert_eq(route_weight(1), 2000);
+}
+
+Test(controller, a_weight_in_the_file_that_does_not_count_is_told)
+{
+    cr_assert_eq(reload(), CONTROL_OK);
+    cr_assert_str_eq(last_event()->reason, "why", "nothing was changed in the file");
+    cr_assert_eq(set_weight("products", 0), CONTROL_OK);
+    write_config("20", BACKENDS,
+                 "routes:\n  - {name: products, path: /p, weight: 45}\n"
+                 "  - {name: produits, path: /f, weight: 30}\n");
+    cr_assert_eq(reload(), CONTROL_OK);
+    cr_assert(
+        str_eq(buf_str(&controller->reload_notes),
+               STR("initial_weight: 20 % in the file is not used, the state says 12.5 %: cutover "
+                   "weight 20\n"
+                   "products: 45 % in the file is not used, the state says 0 %: cutover weight 45 "
+                   "--route products\n"
+                   "new route produits starts at 30 %\n")),
+        "%.*s", STR_ARG(buf_str(&controller->reload_notes)));
+    cr_assert_eq(strncmp(last_event()->reason, "why; initial_weight: 20 %", 25), 0);
+    cr_assert_eq(reload(), CONTROL_OK);
+    cr_assert_str_eq(last_event()->reason, "why", "it was told once");
+}
+
+Test(controller, a_file_that_is_not_there_has_no_line)
+{
+    unlink(tempdir_file(&dir, "cutover.yaml"));
+    cr_assert_eq(reload(), CONTROL_CONFIG_INVALID);
+    cr_assert_null(strstr(error.text, "line 0"), "%s", error.text);
 }
 
 Test(controller, a_rollback_also_reaches_routes_that_are_out_of_the_file)
