@@ -4,6 +4,7 @@
 #include "cli/read.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define CLEAN_BYTES 256
 
@@ -37,9 +38,9 @@ bool read_bool(const json_t *object, const char *name, bool otherwise)
 const char *read_clean(const char *text)
 {
     static char clean[CLEAN_BYTES]; /* the command line has one thread */
-    size_t len = 0;
-    for (; len < CLEAN_BYTES - 1 && text[len] != '\0'; len++)
-        clean[len] = text[len] >= 0x20 && text[len] < 0x7f ? text[len] : '?';
+    size_t len = strnlen(text, CLEAN_BYTES - 1);
+    for (size_t i = 0; i < len; i++)
+        clean[i] = text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?';
     clean[len] = '\0';
     return clean;
 }
