@@ -96,6 +96,9 @@ struct message {
 void message_init(struct message *message, unsigned max_fields);
 void message_deinit(struct message *message);
 
+/* Gives back the room that its fields do not use: for a message that lives long (a tunnel's). */
+void message_trim(struct message *message);
+
 /* The bytes of the head now also stand at `base`: all views point there from here on. */
 void message_rebase(struct message *message, const char *base);
 

@@ -20,6 +20,12 @@ void message_deinit(struct message *message)
     *message = (struct message){0};
 }
 
+void message_trim(struct message *message)
+{
+    message->capacity = message->count > 0 ? message->count : 1;
+    message->fields = mem_realloc(message->fields, message->capacity * sizeof(*message->fields));
+}
+
 static void rebase(struct str *view, const char *from, const char *to)
 {
     if (view->data != NULL)

@@ -50,6 +50,7 @@ void tunnel_start(struct exchange *exchange, struct str early)
 
     exchange->state = EXCHANGE_TUNNEL;
     exchange->is_tunnel = true;
+    message_trim(&exchange->request);
     exchange_watch(exchange, false);
     counter_add(&conn->worker->counters->tunnels[exchange->decision.side], 1);
 

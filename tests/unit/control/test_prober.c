@@ -1,5 +1,6 @@
 /* test_prober.c - health checks and look-ups against a small server on the same loop. */
 #include <criterion/criterion.h>
+#include <netdb.h>
 
 #include <fcntl.h>
 
@@ -440,7 +441,11 @@ Test(prober, a_name_that_never_resolves_is_down)
 Test(prober, names_are_looked_up)
 {
     char url[64];
+    struct addrinfo *found;
 
+    if (getaddrinfo("localhost", NULL, NULL, &found) != 0)
+        cr_skip_test("this machine has no localhost in /etc/hosts");
+    freeaddrinfo(found);
     snprintf(url, sizeof(url), "http://localhost:%u", old.port);
     start_with(url, url_of(&new), "");
     controller_start(controller);

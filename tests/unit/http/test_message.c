@@ -104,3 +104,16 @@ Test(message, safe_methods)
     cr_expect_not(method_is_safe(STR("get")));
     cr_expect_not(method_is_safe(STR("GETS")));
 }
+
+Test(message, trimming_keeps_the_fields)
+{
+    struct message message;
+
+    message_init(&message, 100);
+    message.fields[0] = (struct field){STR("Host"), STR("a"), FIELD_HOST};
+    message.count = 1;
+    message_trim(&message);
+    cr_expect_eq(message.capacity, 1);
+    cr_expect_not_null(message_find(&message, FIELD_HOST));
+    message_deinit(&message);
+}
