@@ -2,7 +2,7 @@
  * message.h - one HTTP/1.1 head, request or response, as views into the bytes it was read from.
  *
  * All str's point into the head that parser_head was given: they live as long as those bytes stay
- * where they are. message_rebase moves the views when the bytes are copied elsewhere.
+ * where they are.
  *
  * Each field carries the id of its name where the proxy has business with it, found once while
  * parsing (length first, then letters), so that no later step compares names again.
@@ -98,9 +98,6 @@ void message_deinit(struct message *message);
 
 /* Gives back the room that its fields do not use: for a message that lives long (a tunnel's). */
 void message_trim(struct message *message);
-
-/* The bytes of the head now also stand at `base`: all views point there from here on. */
-void message_rebase(struct message *message, const char *base);
 
 /* First field with this id, or NULL. */
 const struct field *message_find(const struct message *message, enum field_id id);

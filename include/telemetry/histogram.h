@@ -27,7 +27,4 @@ uint64_t histogram_bound_us(unsigned index);
 /* By the one thread that owns the histogram. */
 void histogram_note(struct histogram *histogram, uint64_t duration_us);
 
-/* Adds what `from` holds to `sum`, which belongs to the calling thread. */
-void histogram_add(struct histogram *sum, const struct histogram *from);
-
 #endif

@@ -26,27 +26,6 @@ void message_trim(struct message *message)
     message->fields = mem_realloc(message->fields, message->capacity * sizeof(*message->fields));
 }
 
-static void rebase(struct str *view, const char *from, const char *to)
-{
-    if (view->data != NULL)
-        view->data = to + (view->data - from);
-}
-
-void message_rebase(struct message *message, const char *base)
-{
-    const char *from = message->base;
-    struct str *views[] = {&message->method,    &message->target, &message->path,   &message->query,
-                           &message->authority, &message->reason, &message->upgrade};
-
-    for (size_t i = 0; i < ARRAY_LEN(views); i++)
-        rebase(views[i], from, base);
-    for (unsigned i = 0; i < message->count; i++) {
-        rebase(&message->fields[i].name, from, base);
-        rebase(&message->fields[i].value, from, base);
-    }
-    message->base = base;
-}
-
 const struct field *message_find(const struct message *message, enum field_id id)
 {
     for (unsigned i = 0; i < message->count; i++)

@@ -33,10 +33,3 @@ void histogram_note(struct histogram *histogram, uint64_t duration_us)
     add(&histogram->bucket[index], 1);
     add(&histogram->sum_us, duration_us);
 }
-
-void histogram_add(struct histogram *sum, const struct histogram *from)
-{
-    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-        add(&sum->bucket[i], atomic_load_explicit(&from->bucket[i], memory_order_relaxed));
-    add(&sum->sum_us, atomic_load_explicit(&from->sum_us, memory_order_relaxed));
-}

@@ -528,18 +528,3 @@ Test(forward, cookies_lose_the_backend_as_their_domain)
         "HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Domain=.up.example\r\n" OUR_VIA
         "Content-Length: 1\r\n\r\n");
 }
-
-Test(forward, a_rebased_message_is_forwarded_from_its_new_place)
-{
-    static const char HEAD[] = "GET /a HTTP/1.1\r\nHost: shop.example\r\nA: b\r\nC: d\r\n\r\n";
-    char *first = str_dup(str_of(HEAD));
-    char *second = str_dup(str_of(HEAD));
-
-    read_head(PARSER_REQUEST, first, false);
-    message_rebase(&message, second);
-    memset(first, 'x', sizeof(HEAD) - 1);
-    mem_free(first);
-    forward_request_head(&request, &out);
-    expect_out("GET /a HTTP/1.1\r\nHost: 10.0.0.5:3000\r\nA: b\r\nC: d\r\n" TAIL "\r\n");
-    mem_free(second);
-}

@@ -63,38 +63,6 @@ Test(message, fields_are_found_by_id_and_by_name)
     cr_expect_null(message.fields);
 }
 
-Test(message, rebase_moves_every_view)
-{
-    static const char HEAD[] = "GET /p?q HTTP/1.1\r\nHost: a\r\nUpgrade: w\r\n\r\n";
-    char copy[sizeof(HEAD)];
-    struct message message;
-
-    memcpy(copy, HEAD, sizeof(HEAD));
-    message_init(&message, 4);
-    message.base = HEAD;
-    message.method = str_from(HEAD, 3);
-    message.target = str_from(HEAD + 4, 4);
-    message.path = str_from(HEAD + 4, 2);
-    message.query = str_from(HEAD + 7, 1);
-    message.authority = str_from(HEAD + 25, 1);
-    message.upgrade = str_from(HEAD + 37, 1);
-    message.fields[0] = (struct field){str_from(HEAD + 19, 4), str_from(HEAD + 25, 1), FIELD_HOST};
-    message.count = 1;
-    message_rebase(&message, copy);
-
-    cr_expect_eq(message.base, copy);
-    cr_expect_eq(message.method.data, copy);
-    cr_expect_eq(message.target.data, copy + 4);
-    cr_expect_eq(message.path.data, copy + 4);
-    cr_expect_eq(message.query.data, copy + 7);
-    cr_expect_eq(message.authority.data, copy + 25);
-    cr_expect_eq(message.upgrade.data, copy + 37);
-    cr_expect_eq(message.fields[0].name.data, copy + 19);
-    cr_expect_eq(message.fields[0].value.data, copy + 25);
-    cr_expect_null(message.reason.data);
-    message_deinit(&message);
-}
-
 Test(message, safe_methods)
 {
     cr_expect(method_is_safe(STR("GET")));

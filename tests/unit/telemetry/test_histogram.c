@@ -54,16 +54,3 @@ Test(histogram, the_sum_is_exact)
     cr_assert_eq(histogram.sum_us, 500500000);
     cr_assert_eq(histogram.bucket[bucket_of(1)], 1);
 }
-
-Test(histogram, histograms_add_up)
-{
-    struct histogram sum = {0};
-    histogram_note(&histogram, 400);
-    histogram_note(&histogram, 400000000);
-    histogram_add(&sum, &histogram);
-    histogram_add(&sum, &histogram);
-    cr_assert_eq(sum.bucket[0], 2);
-    cr_assert_eq(sum.bucket[HISTOGRAM_BUCKETS - 1], 2);
-    cr_assert_eq(sum.sum_us, 800000800);
-    cr_assert_eq(histogram.bucket[0], 1);
-}
