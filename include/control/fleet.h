@@ -19,10 +19,6 @@ void fleet_write(const struct controller *controller, struct snapshot *snapshot)
 /* Old has a server that is not down and not ejected, and is not in maint. */
 bool fleet_old_is_usable(const struct controller *controller);
 
-/* Where a request of this home goes now, by the rules of the data path: as decide_failover, but that
- * an ejected side at home is tried when nobody may help out. False: 503. */
-bool fleet_settle(const struct snapshot *snapshot, uint64_t now_ms, struct decision *decision);
-
 /* Whether `addr` is among the `count` addresses. */
 bool fleet_has_addr(const struct addr *addrs, unsigned count, const struct addr *addr);
 

@@ -18,9 +18,9 @@ enum control_result order_weight(struct controller *controller,
                                  const struct control_request *request, struct str route,
                                  unsigned weight, struct error *error);
 
-/* Every weight (the main one and each route's own) down to `to`; none is raised. Applied even when it cannot be saved:
- * *durable is false then. Refused when old is not usable (down, ejected, in maint), unless forced;
- * an old side that no check has looked at yet counts as usable. */
+/* Every weight (the main one and each route's own) down to `to`; none is raised. Applied even when
+ * it cannot be saved: *durable is false then. Refused when old is not usable (down, ejected, in
+ * maint), unless forced; an old side that no check has looked at yet counts as usable. */
 enum control_result order_rollback(struct controller *controller,
                                    const struct control_request *request, unsigned to, bool force,
                                    bool *durable, struct error *error);

@@ -11,7 +11,8 @@
 /* Appends the sentences about how things are now to an array that the caller has begun. */
 void warnings_write(const struct controller *controller, struct json *json);
 
-/* The same for a weight that is not in effect (yet): only what concerns the users of that weight. */
+/* The same for a weight that is not in effect (yet): only what concerns the users of that weight.
+ */
 void warnings_write_for(const struct controller *controller, unsigned weight, struct json *json);
 
 #endif

@@ -42,8 +42,9 @@ bool listener_open(struct listener *listener, const struct addr *address, bool s
                    struct error *error) MUST_CHECK;
 
 /*
- * Whether the address is nobody else's: sockets that share a port would share it with any process that
- * does the same. Port 0 becomes a free port. False: the error names the address and what is wrong.
+ * Whether the address is nobody else's: sockets that share a port would share it with any process
+ * that does the same. Port 0 becomes a free port. False: the error names the address and what is
+ * wrong.
  */
 bool listener_probe(struct addr *address, struct error *error) MUST_CHECK;
 

@@ -1,12 +1,14 @@
 /*
- * conn.h - one client connection, HTTP/1.x: finds requests in its bytes, one exchange after another.
+ * conn.h - one client connection, HTTP/1.x: finds requests in its bytes, one exchange after
+ * another.
  *
  *     read -> inbox + bytes -> head complete?   -> exchange_start
  *                              body under way?  -> framing off, relay_request
- *                              otherwise        -> kept in the inbox; reads stop when it grows too large
+ *                              otherwise        -> kept in the inbox; reads stop when it is large
  *
- * The exchange sees its client only through the calls at the end, so that a connection that carries
- * several exchanges at once (HTTP/2) can stand here one day.
+ * What an exchange needs of its client stands in the calls at the end, so that a connection that
+ * carries several at once (HTTP/2) can stand here one day. What is HTTP/1.x by itself - reading a
+ * head (exchange_start), whole answers (reply.c), tunnels - still uses parser and stream directly.
  */
 #ifndef PROXY_CONN_H
 #define PROXY_CONN_H

@@ -11,9 +11,9 @@
  * Once a byte of the backend's answer has gone to the client the status is committed: what fails
  * after that cuts the client's connection, so that a truncated answer is seen as one.
  *
- * Ownership: the conn owns the exchange, the exchange leases an upstream and pins a snapshot. It ends
- * in exchange_finish, or in exchange_abort when the conn ends first; nothing may touch it after a call
- * that can lead there, and those calls say so.
+ * Ownership: the conn owns the exchange, the exchange leases an upstream and pins a snapshot. It
+ * ends in exchange_finish, or in exchange_abort when the conn ends first; nothing may touch it
+ * after a call that can lead there, and those calls say so.
  */
 #ifndef PROXY_EXCHANGE_H
 #define PROXY_EXCHANGE_H
@@ -104,15 +104,16 @@ bool exchange_wants_body(const struct exchange *exchange);
 /* Whether the next thing to happen is that the client sends more of the body. */
 bool exchange_awaits_body(const struct exchange *exchange);
 
-/* Whether the client's connection can go on after an answer that is delimited: where its next request
- * would begin is known, and it and we want to. */
+/* Whether the client's connection can go on after an answer that is delimited: where its next
+ * request would begin is known, and it and we want to. */
 bool exchange_may_keep_client(const struct exchange *exchange);
 
-/* The client broke its own request, or let it hang: answers or, when the answer has begun, cuts. The
- * server sees the request cut. Finishes the exchange. */
+/* The client broke its own request, or let it hang: answers or, when the answer has begun, cuts.
+ * The server sees the request cut. Finishes the exchange. */
 void exchange_client_failed(struct exchange *exchange, enum outcome outcome);
 
-/* What the server is waited for may have changed; `progress`: it has just moved, its time starts anew. */
+/* What the server is waited for may have changed; `progress`: it has just moved, its time starts
+ * anew. */
 void exchange_watch(struct exchange *exchange, bool progress);
 
 /* From upstream.c. Each may finish the exchange. */
@@ -121,7 +122,8 @@ void exchange_on_upstream_drain(struct exchange *exchange);
 void exchange_on_upstream_error(struct exchange *exchange, int status);
 void exchange_on_upstream_deadline(struct exchange *exchange);
 
-/* Our Set-Cookie value, when the decision asks for one; empty otherwise. Lives until the next call. */
+/* Our Set-Cookie value, when the decision asks for one; empty otherwise. Lives until the next call.
+ */
 struct str exchange_set_cookie(const struct exchange *exchange);
 
 /* The end: counters, access line, free; then conn_exchange_done (cut: the client's connection is

@@ -1,9 +1,10 @@
 /*
  * pool.h - the connections of one worker to one server.
  *
- * With limits.upstream_connections exchanges may have to wait for a place. They wait in the order in
- * which they came, for as long as a connection may take to make; a place that comes free in another
- * worker is found at the next sweep, and while anybody waits no worker keeps a connection idle.
+ * With limits.upstream_connections exchanges may have to wait for a place. They wait in the order
+ * in which they came, for as long as a connection may take to make; a place that comes free in
+ * another worker is found at the next sweep, and while anybody waits no worker keeps a connection
+ * idle.
  *
  * Idle ones are a stack: the one used last is taken first, so that the rest can time out. An idle
  * connection keeps reading: a server that closes it, or sends something unasked, is noticed at once
@@ -56,10 +57,12 @@ void pool_release(struct upstream *upstream);
 void pool_wait(struct pool *pool, struct exchange *exchange);
 void pool_wait_end(struct pool *pool, struct exchange *exchange);
 
-/* A place may have come free: the exchange that waits longest tries again, at the next sweep. */
+/* A place may have come free: the exchange that waits longest tries again, right after this event.
+ */
 void pool_note_place(struct pool *pool);
 
-/* Every sweep: lets those try again that wait, and gives up idle connections that others wait for. */
+/* Every sweep: lets those try again that wait, and gives up idle connections that others wait for.
+ */
 void pool_sweep(struct pool *pool);
 
 /* One of its connections is gone for good. May free the pool. */

@@ -10,7 +10,8 @@
 
 #include "proxy/exchange.h"
 
-/* The next pieces of the request's body, framing off; `last`: it is complete. May finish the exchange. */
+/* The next pieces of the request's body, framing off; `last`: it is complete. May finish the
+ * exchange. */
 void relay_request(struct exchange *exchange, const struct slices *slices, bool last);
 
 /* Sends the replay buffer as the body so far, on a second try. False: this attempt failed as well,

@@ -27,8 +27,8 @@ struct upstream {
 };
 
 /*
- * Starts a connection for `exchange` to one address, in a place taken before; attempt_on_connect follows. NULL when it
- * cannot even start: *status is the UV_E* error.
+ * Starts a connection for `exchange` to one address, in a place taken before; attempt_on_connect
+ * follows. NULL when it cannot even start: *status is the UV_E* error.
  */
 struct upstream *upstream_connect(struct pool *pool, struct exchange *exchange,
                                   const struct addr *address, int *status);

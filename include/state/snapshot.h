@@ -62,4 +62,11 @@ bool snapshot_side_may_be_tried(const struct snapshot *snapshot, enum side side)
  */
 void snapshot_usable(const struct snapshot *snapshot, uint64_t now_ms, bool usable[SIDES]);
 
+/*
+ * Where a decided request goes now: as decide_failover, but that an ejected side at home is tried
+ * when nobody may help out, since it is still better than no answer. False: 503. The data path,
+ * explain and the warnings of the admin API all ask here.
+ */
+bool snapshot_settle(const struct snapshot *snapshot, uint64_t now_ms, struct decision *decision);
+
 #endif

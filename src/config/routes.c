@@ -76,8 +76,9 @@ static const struct schema_key ROUTE_KEYS[] = {
 };
 static const struct schema_map ROUTE_MAP = SCHEMA_MAP(ROUTE_KEYS, check_kind);
 
-/* The same path again, for no method that the first leaves over. A route that lies within an earlier,
- * wider one is left alone: the order may be meant, and reading it is the reader's business. */
+/* The same path again, for no method that the first leaves over. A route that lies within an
+ * earlier, wider one is left alone: the order may be meant, and reading it is the reader's
+ * business. */
 static bool is_repeated(const struct route *first, const struct route *second)
 {
     if (!str_eq(first->path, second->path))

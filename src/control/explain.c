@@ -2,7 +2,7 @@
  * explain.c - POST /v1/explain: the described request becomes a head, the head a message, and the
  * message goes through the very functions that the data path uses:
  *
- *     JSON -> "GET /x HTTP/1.1\r\nHost: ..." -> parser_head -> decide -> fleet_settle
+ *     JSON -> "GET /x HTTP/1.1\r\nHost: ..." -> parser_head -> decide -> snapshot_settle
  *
  * Nothing is changed: a draw is described by its odds and takes no term of the sequence.
  */
@@ -151,7 +151,7 @@ static struct draws follow_draws(const struct snapshot *snapshot, uint64_t now_m
         drawn.needs_draw = false;
         drawn.home = drawn.side = (enum side)home;
         drawn.reason = drawn.home_reason = REASON_DRAW;
-        if (!fleet_settle(snapshot, now_ms, &drawn)) {
+        if (!snapshot_settle(snapshot, now_ms, &drawn)) {
             draws.refused += draws.home[home];
             continue;
         }
@@ -233,7 +233,7 @@ static void write_decision(const struct snapshot *snapshot, struct decision *dec
         for (int side = 0; side < SIDES; side++)
             reached[side] = draws.reached[side] > 0;
     } else {
-        bool stands = fleet_settle(snapshot, now_ms, decision);
+        bool stands = snapshot_settle(snapshot, now_ms, decision);
         write_settled(stands, decision, json);
         for (int side = 0; side < SIDES; side++)
             reached[side] = stands && decision->side == (enum side)side;

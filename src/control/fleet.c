@@ -146,15 +146,6 @@ bool controller_is_ready(const struct controller *controller)
     return !controller->draining && controller->has_been_up;
 }
 
-bool fleet_settle(const struct snapshot *snapshot, uint64_t now_ms, struct decision *decision)
-{
-    bool usable[SIDES];
-
-    snapshot_usable(snapshot, now_ms, usable);
-    return decide_failover(&snapshot->policy, usable, decision) ||
-           snapshot_side_may_be_tried(snapshot, decision->home);
-}
-
 /* Health */
 
 static void fill_event(struct event *event, const char *what, const char *subject,

@@ -338,7 +338,8 @@ static bool take_lock_anew(struct store *store, const struct paths *paths, struc
         return false;
     close(store->lock_fd);
     store->lock_fd = fd;
-    /* Another cutover may have been here meanwhile: what comes next must be newer than its state. */
+    /* Another cutover may have been here meanwhile: what comes next must be newer than its state.
+     */
     arena_init(&arena);
     store_read(store, &found, &arena, &ignored);
     arena_deinit(&arena);

@@ -50,7 +50,7 @@ static bool find_way(const struct snapshot *snapshot, enum side home, enum side 
 {
     struct decision decision = {
         .route = -1, .side = home, .home = home, .home_reason = REASON_DRAW};
-    bool stands = fleet_settle(snapshot, clock_mono_ms(), &decision);
+    bool stands = snapshot_settle(snapshot, clock_mono_ms(), &decision);
 
     *side = decision.side;
     return stands;

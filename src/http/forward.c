@@ -111,6 +111,27 @@ struct str forward_request_id(const struct message *message, struct str generate
     return field->value;
 }
 
+/* Fields of one connection (RFC 9110 7.6.1), and those that we write ourselves: framing, Via. */
+static bool is_ours_to_write(enum field_id id)
+{
+    switch (id) {
+    case FIELD_CONNECTION:
+    case FIELD_CONTENT_LENGTH:
+    case FIELD_KEEP_ALIVE:
+    case FIELD_PROXY_AUTHENTICATE:
+    case FIELD_PROXY_AUTHORIZATION:
+    case FIELD_PROXY_CONNECTION:
+    case FIELD_TE:
+    case FIELD_TRAILER:
+    case FIELD_TRANSFER_ENCODING:
+    case FIELD_UPGRADE:
+    case FIELD_VIA:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool request_keeps(const struct forward_request *request, const struct field *field,
                           const struct named *named)
 {
@@ -129,23 +150,12 @@ static bool request_keeps(const struct forward_request *request, const struct fi
         return request->trusted;
     case FIELD_EXPECT:
         return request->message->expects_continue;
-    case FIELD_CONNECTION:
-    case FIELD_CONTENT_LENGTH:
     case FIELD_HOST:
-    case FIELD_KEEP_ALIVE:
-    case FIELD_PROXY_AUTHENTICATE:
-    case FIELD_PROXY_AUTHORIZATION:
-    case FIELD_PROXY_CONNECTION:
-    case FIELD_TE:
-    case FIELD_TRAILER:
-    case FIELD_TRANSFER_ENCODING:
-    case FIELD_UPGRADE:
-    case FIELD_VIA:
     case FIELD_X_FORWARDED_FOR:
     case FIELD_X_REQUEST_ID:
         return false;
     default:
-        return true;
+        return !is_ours_to_write(field->id);
     }
 }
 
@@ -274,24 +284,7 @@ void forward_request_head(const struct forward_request *request, struct buf *out
 
 static bool response_keeps(const struct field *field, const struct named *named)
 {
-    switch (field->id) {
-    case FIELD_OTHER:
-        return !named_has(named, field->name);
-    case FIELD_CONNECTION:
-    case FIELD_CONTENT_LENGTH:
-    case FIELD_KEEP_ALIVE:
-    case FIELD_PROXY_AUTHENTICATE:
-    case FIELD_PROXY_AUTHORIZATION:
-    case FIELD_PROXY_CONNECTION:
-    case FIELD_TE:
-    case FIELD_TRAILER:
-    case FIELD_TRANSFER_ENCODING:
-    case FIELD_UPGRADE:
-    case FIELD_VIA:
-        return false;
-    default:
-        return true;
-    }
+    return field->id == FIELD_OTHER ? !named_has(named, field->name) : !is_ours_to_write(field->id);
 }
 
 static bool is_rewritten(enum field_id id)

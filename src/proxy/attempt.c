@@ -10,10 +10,10 @@
  *                        v
  *                      relay.c
  *
- * What may be tried again (RFC 9110 9.2.2, tightened): a request of which no byte was written, with any
- * method, at another address, server or side; one that died on a kept connection before a byte of the
- * answer, with a safe method, once, at the same server over a new connection. Only a safe method ever
- * reaches a second server, or side, after a first may have seen it.
+ * What may be tried again (RFC 9110 9.2.2, tightened): a request of which no byte was written, with
+ * any method, at another address, server or side; one that died on a kept connection before a byte
+ * of the answer, with a safe method, once, at the same server over a new connection. Only a safe
+ * method ever reaches a second server, or side, after a first may have seen it.
  */
 #include "proxy/attempt.h"
 
@@ -276,8 +276,8 @@ void attempt_on_connect(struct exchange *exchange, int status)
 
 /* Again, or over */
 
-/* The other side may take it when policy lets it, and the first side cannot have seen the request, or
- * its method is safe. */
+/* The other side may take it when policy lets it, and the first side cannot have seen the request,
+ * or its method is safe. */
 static bool fail_over(struct exchange *exchange)
 {
     struct worker *worker = exchange->conn->worker;

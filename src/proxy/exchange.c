@@ -24,6 +24,10 @@
 
 #define FREE_EXCHANGES_MAX 256
 
+/* Entries of X-Forwarded-For that are looked at, from the last: what a client makes up in front of
+ * them must not cost more than a lookup. forward.c passes on no more than 30. */
+#define FORWARDED_HOPS_MAX 30
+
 static const struct config *config_of(const struct exchange *exchange)
 {
     return exchange->adopted->snapshot->config;
@@ -172,7 +176,7 @@ static void believe_forwarded(struct exchange *exchange)
     if (proto != NULL && str_eq_nocase(proto->value, STR("https")))
         exchange->scheme = STR("https");
     /* From the last entry to the first, as long as each was written by somebody we trust. */
-    for (unsigned back = 0; is_trusted(forwarded, &address); back++) {
+    for (unsigned back = 0; back < FORWARDED_HOPS_MAX && is_trusted(forwarded, &address); back++) {
         struct str entry = forward_client_entry(&exchange->request, back);
         if (str_is_empty(entry) || !addr_parse_ip(entry, 0, &address))
             return;
@@ -185,7 +189,6 @@ static void exchange_decide(struct exchange *exchange)
     struct worker *worker = exchange->conn->worker;
     const struct snapshot *snapshot = exchange->adopted->snapshot;
     struct decision *decision = &exchange->decision;
-    bool usable[SIDES];
 
     *decision = decide(&snapshot->policy, &exchange->request, &exchange->client);
     if (decision->needs_draw)
@@ -193,10 +196,7 @@ static void exchange_decide(struct exchange *exchange)
                     atomic_fetch_add_explicit(&worker->common->draws, 1, memory_order_relaxed),
                     decision);
     exchange->is_decided = true;
-    snapshot_usable(snapshot, worker_now_ms(worker), usable);
-    /* Ejected, and nobody may help out: an ejected server is still better than no answer. */
-    if (!decide_failover(&snapshot->policy, usable, decision) &&
-        !snapshot_side_may_be_tried(snapshot, decision->home)) {
+    if (!snapshot_settle(snapshot, worker_now_ms(worker), decision)) {
         reply_outcome(exchange,
                       snapshot->policy.admin[decision->home] == ADMIN_MAINT ? OUTCOME_MAINTENANCE
                                                                             : OUTCOME_NO_SERVER,

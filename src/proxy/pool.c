@@ -1,9 +1,9 @@
 /*
  * pool.c - one worker's connections to one server.
  *
- *     upstream_connect -> leased -> pool_release -> idle (front of the stack) -> pool_acquire -> leased
+ *     upstream_connect -> leased -> pool_release -> idle (a stack) -> pool_acquire -> leased
  *                                                     |
- *                                                     +-> 4 s, or the server closes: upstream_close
+ *                                                     +-> timed out, or closed by the server
  */
 #include "proxy/pool.h"
 

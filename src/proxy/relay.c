@@ -106,7 +106,8 @@ void relay_request(struct exchange *exchange, const struct slices *slices, bool 
 
 /* The answer */
 
-/* Sends to the client; the server waits while it is behind. False: the client and the exchange are gone. */
+/* Sends to the client; the server waits while it is behind. False: the client and the exchange are
+ * gone. */
 static bool send_client(struct exchange *exchange, const struct iovec *iov, unsigned count)
 {
     struct conn *conn = exchange->conn;

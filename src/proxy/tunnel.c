@@ -31,7 +31,8 @@ static void tunnel_end(struct exchange *exchange, bool failed)
     exchange_finish(exchange, OUTCOME_TUNNEL, failed);
 }
 
-/* After every event: the end, or more time. What the client has not taken yet conn_end waits for. */
+/* After every event: the end, or more time. What the client has not taken yet conn_end waits for.
+ */
 static void tunnel_settle(struct exchange *exchange, int status)
 {
     if (status != 0)

@@ -104,3 +104,12 @@ void snapshot_usable(const struct snapshot *snapshot, uint64_t now_ms, bool usab
     for (int side = 0; side < SIDES; side++)
         usable[side] = snapshot_side_may_be_tried(snapshot, (enum side)side);
 }
+
+bool snapshot_settle(const struct snapshot *snapshot, uint64_t now_ms, struct decision *decision)
+{
+    bool usable[SIDES];
+
+    snapshot_usable(snapshot, now_ms, usable);
+    return decide_failover(&snapshot->policy, usable, decision) ||
+           snapshot_side_may_be_tried(snapshot, decision->home);
+}

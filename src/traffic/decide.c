@@ -102,8 +102,8 @@ static bool bucket_of_token(const struct message *request, struct str claim, uns
     return field != NULL && jwt_bucket(field->value, claim, bucket);
 }
 
-/* A browser may send the cookie twice, from two paths or domains: what cannot be read is as if absent.
- * Bounded, so that a head full of bad ones costs no more than any other. */
+/* A browser may send the cookie twice, from two paths or domains: what cannot be read is as if
+ * absent. Bounded, so that a head full of bad ones costs no more than any other. */
 static bool mark_of_cookies(const struct message *request, struct str name,
                             struct bucket_mark *mark)
 {

@@ -84,3 +84,23 @@ Test(snapshot, an_ejected_side_is_not_used_while_the_other_one_can)
     cr_expect(usable[SIDE_NEW]);
     snapshot_unref(snapshot);
 }
+
+Test(snapshot, an_ejected_home_is_tried_when_nobody_may_help_out)
+{
+    struct snapshot *snapshot = make_snapshot();
+    struct decision decision = {.route = -1, .side = SIDE_OLD, .home = SIDE_OLD};
+
+    snapshot->policy.failover = FAILOVER_NONE;
+    atomic_store(&server_at(snapshot, SIDE_OLD, 0)->shared.ejected_until_ms, 100);
+    cr_expect(snapshot_settle(snapshot, 50, &decision));
+    cr_expect_eq(decision.side, SIDE_OLD);
+    snapshot->policy.admin[SIDE_OLD] = ADMIN_MAINT;
+    cr_expect_not(snapshot_settle(snapshot, 50, &decision), "maint is an order, not a guess");
+    snapshot->policy.admin[SIDE_OLD] = ADMIN_READY;
+    atomic_store(&server_at(snapshot, SIDE_OLD, 0)->shared.health, HEALTH_DOWN);
+    cr_expect_not(snapshot_settle(snapshot, 50, &decision), "down is knowledge");
+    snapshot->policy.failover = FAILOVER_BOTH;
+    cr_expect(snapshot_settle(snapshot, 50, &decision));
+    cr_expect_eq(decision.side, SIDE_NEW);
+    snapshot_unref(snapshot);
+}
