@@ -243,6 +243,9 @@ static void on_hangup(uv_signal_t *handle, int number)
     struct error error;
 
     (void)number;
+    /* The checks and look-ups that a reload would start anew are being stopped, or have been. */
+    if (process->is_stopping)
+        return;
     config_problems_init(&problems);
     if (order_reload(&process->controller, &request, &problems, &error) != CONTROL_OK) {
         struct buf text = BUF_EMPTY;
