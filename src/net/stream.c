@@ -6,17 +6,36 @@
  *     stream_write: out + vectors --writev--> socket
  *                         the rest --copy--> out --swap--> in_flight --uv_write--> socket
  *                                             ^ further writes meanwhile        done: on_drain
+ *
+ *     with TLS    stream_hold --copy--> held
+ *                 stream_write: held + vectors --tls_link_send--> sealed --as above--> socket
+ *                 socket --> tls_link_receive --> plain --> on_read
  */
 #include "net/stream.h"
 
+#include <string.h>
+
 #include "base/check.h"
+
+void stream_loop_deinit(struct stream_loop *loop)
+{
+    tls_loop_deinit(&loop->tls);
+}
+
+static struct stream_loop *loop_of(struct stream *stream)
+{
+    return stream->tcp.loop->data;
+}
 
 int stream_init(struct stream *stream, uv_loop_t *loop, const struct stream_ops *ops)
 {
     stream->ops = ops;
+    stream->link = NULL;
+    buf_init(&stream->held);
     buf_init(&stream->out);
     buf_init(&stream->in_flight);
     stream->is_reading = stream->is_writing = stream->is_closing = stream->wants_shutdown = false;
+    stream->is_shaking = stream->has_ended = false;
     return uv_tcp_init(loop, &stream->tcp);
 }
 
@@ -24,6 +43,8 @@ int stream_open(struct stream *stream, int fd)
 {
     return uv_tcp_open(&stream->tcp, fd);
 }
+
+static void start_handshake(struct stream *stream);
 
 static void on_connected(uv_connect_t *request, int status)
 {
@@ -33,12 +54,137 @@ static void on_connected(uv_connect_t *request, int status)
         return;
     if (status == 0)
         uv_tcp_nodelay(&stream->tcp, 1);
-    stream->ops->on_connect(stream, status);
+    if (status == 0 && stream->link != NULL)
+        start_handshake(stream);
+    else
+        stream->ops->on_connect(stream, status);
 }
 
 int stream_connect(struct stream *stream, const struct addr *address)
 {
     return uv_tcp_connect(&stream->connect_req, &stream->tcp, &address->any, on_connected);
+}
+
+/* TLS */
+
+static int write_raw(struct stream *stream, const struct iovec *iov, unsigned count);
+
+/* What the link wants to say: in answer to what was received, or because it was told to. */
+static int send_sealed(struct stream *stream)
+{
+    struct buf *sealed = &loop_of(stream)->tls.sealed;
+    struct str bytes = buf_str(sealed);
+    struct iovec iov = {.iov_base = (char *)bytes.data, .iov_len = bytes.len};
+    int status = bytes.len == 0 ? 0 : write_raw(stream, &iov, 1);
+
+    buf_clear(sealed);
+    return status;
+}
+
+/* The handshake is over, one way or the other. */
+static void end_handshake(struct stream *stream, int status)
+{
+    stream->is_shaking = false;
+    stream->ops->on_connect(stream, status);
+}
+
+/* Empty: the end of the connection. */
+static void receive(struct stream *stream, struct str bytes)
+{
+    struct str plain;
+    enum tls_state state = tls_link_receive(stream->link, bytes, &plain);
+    int status = send_sealed(stream);
+
+    if (stream->is_shaking && state != TLS_HANDSHAKE) {
+        end_handshake(stream, state == TLS_FAILED ? UV_EPROTO : 0);
+        if (state == TLS_FAILED)
+            return;
+    }
+    if (plain.len > 0 && !stream->is_closing)
+        stream->ops->on_read(stream, plain, 0);
+    if (stream->is_closing || stream->has_ended)
+        return;
+    if (state == TLS_ENDED) {
+        stream->has_ended = true;
+        stream->ops->on_read(stream, STR(""), 0);
+    } else if (state == TLS_FAILED) {
+        stream->has_ended = true;
+        stream->ops->on_read(stream, STR(""), UV_EPROTO);
+    } else if (status != 0) {
+        stream->ops->on_error(stream, status);
+    }
+}
+
+static void start_handshake(struct stream *stream)
+{
+    if (stream->ops->on_tcp != NULL)
+        stream->ops->on_tcp(stream);
+    if (stream->is_closing)
+        return;
+    enum tls_state state = tls_link_start(stream->link);
+    int status = send_sealed(stream);
+    if (status != 0)
+        end_handshake(stream, status);
+    else if (state == TLS_FAILED)
+        end_handshake(stream, UV_EPROTO);
+    else
+        stream_resume(stream);
+}
+
+void stream_serve_tls(struct stream *stream, struct tls_keys *keys)
+{
+    CHECK(stream->link == NULL);
+    stream->link = tls_link_to_client(&loop_of(stream)->tls, keys);
+    stream->is_shaking = true;
+}
+
+void stream_use_tls(struct stream *stream, struct tls_trust *trust, struct str name,
+                    struct tls_resume *resume)
+{
+    CHECK(stream->link == NULL);
+    stream->link = tls_link_to_server(&loop_of(stream)->tls, trust, name, resume);
+    stream->is_shaking = true;
+}
+
+void stream_feed(struct stream *stream, struct str data)
+{
+    if (stream->link != NULL)
+        receive(stream, data);
+    else
+        stream->ops->on_read(stream, data, 0);
+}
+
+enum tls_fault stream_tls_fault(const struct stream *stream)
+{
+    return stream->link == NULL ? TLS_FINE : tls_link_fault(stream->link);
+}
+
+const char *stream_tls_error(const struct stream *stream)
+{
+    return stream->link == NULL ? "" : tls_link_error(stream->link);
+}
+
+struct str stream_tls_name(const struct stream *stream)
+{
+    return stream->link == NULL ? STR("") : tls_link_name(stream->link);
+}
+
+bool stream_tls_covers(const struct stream *stream, struct str host)
+{
+    return stream->link != NULL && tls_link_covers(stream->link, host);
+}
+
+bool stream_tls_is_resumed(const struct stream *stream)
+{
+    return stream->link != NULL && tls_link_is_resumed(stream->link);
+}
+
+void stream_tls_inspect(const struct stream *stream, struct tls_link_info *info)
+{
+    if (stream->link == NULL)
+        *info = (struct tls_link_info){.version = NULL};
+    else
+        tls_link_inspect(stream->link, info);
 }
 
 /* Reading */
@@ -59,7 +205,11 @@ static void on_read(uv_stream_t *tcp, ssize_t size, const uv_buf_t *buffer)
     if (size == 0 || stream->is_closing)
         return;
     if (size > 0)
-        stream->ops->on_read(stream, str_from(buffer->base, (size_t)size), 0);
+        stream_feed(stream, str_from(buffer->base, (size_t)size));
+    else if (stream->link != NULL && size == UV_EOF)
+        receive(stream, STR(""));
+    else if (stream->is_shaking)
+        end_handshake(stream, (int)size);
     else
         stream->ops->on_read(stream, str_from("", 0), size == UV_EOF ? 0 : (int)size);
 }
@@ -135,12 +285,14 @@ static int send_out(struct stream *stream)
 
 void stream_hold(struct stream *stream, struct str data)
 {
-    buf_append_str(&stream->out, data);
+    buf_append_str(stream->link == NULL ? &stream->out : &stream->held, data);
 }
 
 int stream_flush(struct stream *stream)
 {
-    return buf_len(&stream->out) == 0 ? 0 : stream_write(stream, NULL, 0);
+    size_t waiting = buf_len(&stream->out) + buf_len(&stream->held);
+
+    return waiting == 0 ? 0 : stream_write(stream, NULL, 0);
 }
 
 /* Copies what is behind the first `sent` bytes of the vectors. */
@@ -156,13 +308,11 @@ static void keep_rest(struct stream *stream, const struct iovec *iov, unsigned c
 
 #define WRITE_VECTORS 40
 
-int stream_write(struct stream *stream, const struct iovec *iov, unsigned count)
+static int write_raw(struct stream *stream, const struct iovec *iov, unsigned count)
 {
     uv_buf_t buffers[WRITE_VECTORS];
     unsigned used = 0;
 
-    if (stream->is_closing)
-        return UV_ECANCELED;
     if (stream->is_writing) {
         keep_rest(stream, iov, count, 0);
         return 0;
@@ -192,18 +342,55 @@ int stream_write(struct stream *stream, const struct iovec *iov, unsigned count)
     return send_out(stream);
 }
 
+static int write_sealed(struct stream *stream, const struct iovec *iov, unsigned count)
+{
+    struct iovec with_held[WRITE_VECTORS];
+    struct str held = buf_str(&stream->held);
+    bool good;
+
+    if (held.len == 0) {
+        good = tls_link_send(stream->link, iov, count);
+    } else {
+        CHECK(count < WRITE_VECTORS);
+        with_held[0] = (struct iovec){.iov_base = (char *)held.data, .iov_len = held.len};
+        if (count > 0)
+            memcpy(with_held + 1, iov, count * sizeof(*iov));
+        good = tls_link_send(stream->link, with_held, count + 1);
+        buf_deinit(&stream->held);
+    }
+    int status = send_sealed(stream);
+    return good ? status : UV_EPIPE;
+}
+
+int stream_write(struct stream *stream, const struct iovec *iov, unsigned count)
+{
+    if (stream->is_closing)
+        return UV_ECANCELED;
+    return stream->link == NULL ? write_raw(stream, iov, count) : write_sealed(stream, iov, count);
+}
+
 size_t stream_pending(const struct stream *stream)
 {
-    return buf_len(&stream->out) + stream->tcp.write_queue_size;
+    return buf_len(&stream->held) + buf_len(&stream->out) + stream->tcp.write_queue_size;
+}
+
+/* Tells the other end that nothing follows, so that it knows a cut when it sees one. */
+static void say_end(struct stream *stream)
+{
+    if (stream->link == NULL)
+        return;
+    tls_link_end(stream->link);
+    send_sealed(stream);
 }
 
 void stream_shutdown(struct stream *stream)
 {
     if (stream->is_closing)
         return;
+    say_end(stream);
     stream->wants_shutdown = true;
     if (!stream->is_writing)
-        stream_write(stream, NULL, 0);
+        write_raw(stream, NULL, 0);
     if (!stream->is_writing)
         send_out(stream);
 }
@@ -214,6 +401,8 @@ static void on_closed(uv_handle_t *handle)
 {
     struct stream *stream = CONTAINER_OF((uv_tcp_t *)handle, struct stream, tcp);
 
+    tls_link_free(stream->link);
+    buf_deinit(&stream->held);
     buf_deinit(&stream->out);
     buf_deinit(&stream->in_flight);
     stream->ops->on_close(stream);
@@ -223,6 +412,9 @@ void stream_close(struct stream *stream)
 {
     if (stream->is_closing)
         return;
+    /* As far as one write goes: what is not taken now is lost with the rest. */
+    if (stream_pending(stream) == 0)
+        say_end(stream);
     stream->is_closing = true;
     uv_close((uv_handle_t *)&stream->tcp, on_closed);
 }

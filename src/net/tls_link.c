@@ -1,0 +1,428 @@
+/*
+ * tls_link.c - one connection's TLS, as a function from bytes to bytes.
+ *
+ *     received --BIO--> SSL --> plain          both through the loop's one BIO: it reads from the
+ *     vectors ----------> SSL --BIO--> sealed  socket's lent buffer and appends to one output, so
+ *                                              that a connection has no buffers of its own
+ *
+ * Nothing here touches a socket. All that was received is always used up: a record that is not
+ * whole yet waits inside of OpenSSL, and what is whole fits into `plain`.
+ */
+#include <openssl/err.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "net/addr.h"
+#include "tls_inside.h"
+
+/* RFC 8446 5.1 */
+#define RECORD_BYTES 16384
+
+struct tls_link {
+    SSL *ssl;                  /* owned */
+    struct tls_loop *loop;     /* borrowed: of the thread */
+    struct tls_keys *keys;     /* owned: one reference; NULL: towards a server */
+    struct tls_trust *trust;   /* owned: one reference; NULL: towards a client */
+    struct tls_resume *resume; /* borrowed: outlives the link; NULL: none */
+    char *name;                /* owned; to a server: whom it is for */
+    enum tls_state state;
+    enum tls_fault fault;
+    bool has_received; /* anything at all */
+    bool has_said_end;
+    const char *error; /* static, or OpenSSL's */
+};
+
+/* ---- the BIO ---- */
+
+static int bio_read(BIO *bio, char *room, size_t size, size_t *got)
+{
+    struct tls_loop *loop = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    *got = size < loop->received.len ? size : loop->received.len;
+    if (*got == 0) {
+        BIO_set_retry_read(bio);
+        return 0;
+    }
+    memcpy(room, loop->received.data, *got);
+    loop->received = str_slice(loop->received, *got, loop->received.len);
+    return 1;
+}
+
+static int bio_write(BIO *bio, const char *bytes, size_t size, size_t *put)
+{
+    struct tls_loop *loop = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    buf_append(&loop->sealed, bytes, size);
+    *put = size;
+    return 1;
+}
+
+static long bio_control(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+static BIO_METHOD *bio_kind; /* made once, for the life of the process */
+static pthread_once_t bio_kind_once = PTHREAD_ONCE_INIT;
+
+static void make_bio_kind(void)
+{
+    bio_kind = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "cutover");
+    CHECK(bio_kind != NULL);
+    BIO_meth_set_read_ex(bio_kind, bio_read);
+    BIO_meth_set_write_ex(bio_kind, bio_write);
+    BIO_meth_set_ctrl(bio_kind, bio_control);
+}
+
+static BIO *bio_of(struct tls_loop *loop)
+{
+    if (loop->bio == NULL) {
+        pthread_once(&bio_kind_once, make_bio_kind);
+        loop->bio = BIO_new(bio_kind);
+        CHECK(loop->bio != NULL);
+        BIO_set_data(loop->bio, loop);
+        BIO_set_init(loop->bio, 1);
+        loop->plain = mem_alloc(TLS_PLAIN_BYTES);
+        loop->gathered = mem_alloc(RECORD_BYTES);
+    }
+    return loop->bio;
+}
+
+void tls_loop_deinit(struct tls_loop *loop)
+{
+    BIO_free(loop->bio);
+    buf_deinit(&loop->sealed);
+    mem_free(loop->plain);
+    mem_free(loop->gathered);
+}
+
+/* ---- life cycle ---- */
+
+static struct tls_link *link_new(struct tls_loop *loop, SSL_CTX *ssl)
+{
+    struct tls_link *link = mem_zalloc(1, sizeof(*link));
+    BIO *bio = bio_of(loop);
+
+    link->loop = loop;
+    link->error = "";
+    link->ssl = SSL_new(ssl);
+    CHECK(link->ssl != NULL);
+    CHECK(BIO_up_ref(bio) == 1);
+    SSL_set_bio(link->ssl, bio, bio);
+    return link;
+}
+
+struct tls_link *tls_link_to_client(struct tls_loop *loop, struct tls_keys *keys)
+{
+    struct tls_link *link = link_new(loop, keys->shown[0].ssl);
+
+    link->keys = tls_keys_ref(keys);
+    SSL_set_accept_state(link->ssl);
+    return link;
+}
+
+/* What is kept there is of the same name, and judged by the same trust. */
+static bool keeps_for(const struct tls_resume *resume, const struct tls_link *link)
+{
+    return resume->trust == link->trust && strcmp(resume->name, link->name) == 0;
+}
+
+/* Tickets come when they like: the next connection may be under way by then, for another name or
+ * under another trust, and nothing of ours is for that one. */
+int tls_link_on_session(SSL *ssl, SSL_SESSION *given)
+{
+    const struct tls_link *link = SSL_get_app_data(ssl);
+
+    if (link->resume == NULL || !keeps_for(link->resume, link))
+        return 0;
+    SSL_SESSION_free(link->resume->session);
+    link->resume->session = given;
+    return 1; /* its reference is ours now */
+}
+
+/* Resuming skips the look at the certificate: its time must not end unnoticed meanwhile. */
+static bool has_expired(const struct tls_resume *resume)
+{
+    X509 *shown = resume->session == NULL ? NULL : SSL_SESSION_get0_peer(resume->session);
+
+    return shown != NULL && X509_cmp_current_time(X509_get0_notAfter(shown)) < 0;
+}
+
+static void resume_from(struct tls_link *link, struct tls_resume *resume)
+{
+    link->resume = resume;
+    if (keeps_for(resume, link) && !has_expired(resume)) {
+        if (resume->session != NULL)
+            SSL_set_session(link->ssl, resume->session);
+        return;
+    }
+    tls_resume_deinit(resume);
+    resume->trust = tls_trust_ref(link->trust);
+    snprintf(resume->name, sizeof(resume->name), "%s", link->name);
+}
+
+struct tls_link *tls_link_to_server(struct tls_loop *loop, struct tls_trust *trust, struct str name,
+                                    struct tls_resume *resume)
+{
+    struct tls_link *link = link_new(loop, trust->ssl);
+    struct addr address;
+
+    link->trust = tls_trust_ref(trust);
+    link->name = str_dup(name.len < TLS_NAME_BYTES ? name : STR(""));
+    SSL_set_app_data(link->ssl, link);
+    SSL_set_connect_state(link->ssl);
+    /* RFC 6066 3: an address is no name. */
+    if (link->name[0] != '\0' && !addr_parse_ip(name, 0, &address))
+        SSL_set_tlsext_host_name(link->ssl, link->name);
+    if (resume != NULL)
+        resume_from(link, resume);
+    return link;
+}
+
+void tls_link_free(struct tls_link *link)
+{
+    if (link == NULL)
+        return;
+    /* OpenSSL takes a connection that just goes away for a broken one, whose session is not to be
+     * used again; ours go away in many ways that are no fault of theirs. */
+    if (link->fault == TLS_FINE)
+        SSL_set_shutdown(link->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(link->ssl);
+    tls_keys_unref(link->keys);
+    tls_trust_unref(link->trust);
+    mem_free(link->name);
+    mem_free(link);
+}
+
+/* ---- failing ---- */
+
+static enum tls_state fail(struct tls_link *link, enum tls_fault fault, const char *error)
+{
+    link->state = TLS_FAILED;
+    link->fault = fault;
+    link->error = error;
+    /* Whatever it was, the next one begins afresh. */
+    if (link->resume != NULL && keeps_for(link->resume, link))
+        tls_resume_deinit(link->resume);
+    link->resume = NULL;
+    return TLS_FAILED;
+}
+
+/* What OpenSSL gave up over: the certificate, or anything else. */
+static enum tls_state fail_by_openssl(struct tls_link *link)
+{
+    long verdict = link->trust == NULL ? X509_V_OK : SSL_get_verify_result(link->ssl);
+    const char *reason = tls_openssl_reason();
+
+    if (verdict != X509_V_OK && link->trust->verify)
+        return fail(link, TLS_UNTRUSTED, X509_verify_cert_error_string(verdict));
+    return fail(link, TLS_BROKEN, reason);
+}
+
+/* ---- receiving ---- */
+
+/* An error that somebody left behind must not be taken for ours. */
+static void forget_errors(void)
+{
+    if (ERR_peek_error() != 0)
+        ERR_clear_error();
+}
+
+static bool is_for_us(const struct tls_link *link)
+{
+    const struct tls_trust *trust = link->trust;
+    X509 *certificate = SSL_get0_peer_certificate(link->ssl);
+
+    if (certificate == NULL)
+        return false;
+    if (tls_certificate_is_for(certificate, str_of(link->name)))
+        return true;
+    for (unsigned i = 0; i < trust->name_count; i++)
+        if (tls_certificate_is_for(certificate, str_of(trust->names[i])))
+            return true;
+    return false;
+}
+
+static enum tls_state shake(struct tls_link *link)
+{
+    int result = SSL_do_handshake(link->ssl);
+
+    if (result != 1) {
+        if (SSL_get_error(link->ssl, result) == SSL_ERROR_WANT_READ)
+            return TLS_HANDSHAKE;
+        return fail_by_openssl(link);
+    }
+    if (link->trust != NULL && link->trust->verify && !is_for_us(link))
+        return fail(link, TLS_UNTRUSTED, "certificate is for another name");
+    link->state = TLS_OPEN;
+    return TLS_OPEN;
+}
+
+static enum tls_state read_records(struct tls_link *link, struct str *plain)
+{
+    struct tls_loop *loop = link->loop;
+    size_t used = 0;
+    int got = 1;
+
+    /* Asking once more when nothing is left would only tell us so, for the price of a call. */
+    while (got > 0 && (loop->received.len > 0 || SSL_pending(link->ssl) > 0)) {
+        CHECK(used + RECORD_BYTES <= TLS_PLAIN_BYTES);
+        got = SSL_read(link->ssl, loop->plain + used, (int)(TLS_PLAIN_BYTES - used));
+        used += got > 0 ? (size_t)got : 0;
+    }
+    *plain = str_from(loop->plain, used);
+    if (got > 0)
+        return TLS_OPEN;
+    switch (SSL_get_error(link->ssl, got)) {
+    case SSL_ERROR_WANT_READ:
+        return TLS_OPEN;
+    case SSL_ERROR_ZERO_RETURN:
+        link->state = TLS_ENDED;
+        return TLS_ENDED;
+    default:
+        return fail_by_openssl(link);
+    }
+}
+
+static enum tls_state note_end(struct tls_link *link)
+{
+    if (link->state == TLS_HANDSHAKE)
+        return fail(link, link->has_received ? TLS_BROKEN : TLS_FINE,
+                    "the connection was closed during the handshake");
+    if (link->state == TLS_OPEN)
+        return fail(link, TLS_BROKEN, "the connection was closed without a close_notify");
+    return link->state;
+}
+
+enum tls_state tls_link_start(struct tls_link *link)
+{
+    forget_errors();
+    link->loop->received = STR("");
+    return shake(link);
+}
+
+enum tls_state tls_link_receive(struct tls_link *link, struct str bytes, struct str *plain)
+{
+    enum tls_state state = link->state;
+
+    *plain = STR("");
+    if (bytes.len == 0)
+        return note_end(link);
+    link->has_received = true;
+    forget_errors();
+    link->loop->received = bytes;
+    if (state == TLS_HANDSHAKE)
+        state = shake(link);
+    if (state == TLS_OPEN)
+        state = read_records(link, plain);
+    link->loop->received = STR("");
+    return state;
+}
+
+/* ---- sending ---- */
+
+static bool seal(struct tls_link *link, const char *bytes, size_t size)
+{
+    forget_errors();
+    if (SSL_write(link->ssl, bytes, (int)size) == (int)size)
+        return true;
+    fail_by_openssl(link);
+    return false;
+}
+
+/* Small pieces share a record, large ones are sealed where they lie. */
+bool tls_link_send(struct tls_link *link, const struct iovec *iov, unsigned count)
+{
+    char *gathered = link->loop->gathered;
+    size_t used = 0;
+
+    if (link->state == TLS_HANDSHAKE || link->state == TLS_FAILED || link->has_said_end)
+        return false;
+    for (unsigned i = 0; i < count; i++) {
+        const char *at = iov[i].iov_base;
+        size_t left = iov[i].iov_len;
+        while (left > 0) {
+            size_t step = used + left < RECORD_BYTES ? left : RECORD_BYTES - used;
+            if (step == RECORD_BYTES || (used == 0 && i + 1 == count)) {
+                if (!seal(link, at, step))
+                    return false;
+            } else {
+                memcpy(gathered + used, at, step);
+                used += step;
+            }
+            if (used == RECORD_BYTES) {
+                if (!seal(link, gathered, used))
+                    return false;
+                used = 0;
+            }
+            at += step;
+            left -= step;
+        }
+    }
+    return used == 0 || seal(link, gathered, used);
+}
+
+void tls_link_end(struct tls_link *link)
+{
+    if ((link->state != TLS_OPEN && link->state != TLS_ENDED) || link->has_said_end)
+        return;
+    link->has_said_end = true;
+    forget_errors();
+    SSL_shutdown(link->ssl);
+}
+
+/* ---- inspecting ---- */
+
+enum tls_fault tls_link_fault(const struct tls_link *link)
+{
+    return link->fault;
+}
+
+const char *tls_link_error(const struct tls_link *link)
+{
+    return link->error;
+}
+
+struct str tls_link_name(const struct tls_link *link)
+{
+    const char *name = SSL_get_servername(link->ssl, TLSEXT_NAMETYPE_host_name);
+
+    return name == NULL ? STR("") : str_of(name);
+}
+
+bool tls_link_covers(const struct tls_link *link, struct str host)
+{
+    X509 *shown = SSL_get_certificate(link->ssl);
+
+    return shown != NULL && tls_certificate_is_for(shown, host);
+}
+
+bool tls_link_is_resumed(const struct tls_link *link)
+{
+    return SSL_session_reused(link->ssl) == 1;
+}
+
+void tls_link_inspect(const struct tls_link *link, struct tls_link_info *info)
+{
+    X509 *certificate = link->trust == NULL ? NULL : SSL_get0_peer_certificate(link->ssl);
+
+    memset(info, 0, sizeof(*info));
+    info->version = SSL_get_version(link->ssl);
+    info->cipher = SSL_get_cipher_name(link->ssl);
+    info->is_resumed = tls_link_is_resumed(link);
+    if (certificate == NULL)
+        return;
+    info->has_certificate = true;
+    tls_certificate_name(certificate, info->subject);
+    info->not_after_s = tls_time(X509_get0_notAfter(certificate));
+    if (X509_NAME_get_text_by_NID(X509_get_issuer_name(certificate), NID_commonName, info->issuer,
+                                  sizeof(info->issuer)) < 0)
+        info->issuer[0] = '\0';
+    ERR_clear_error();
+}
