@@ -11,6 +11,7 @@
  */
 #include "http/forward.h"
 
+#include "forward_way.h"
 #include "http/pen.h"
 #include "http/rewrite.h"
 
@@ -22,74 +23,6 @@
 static inline bool is_same_name(struct str a, struct str b)
 {
     return a.len == b.len && a.len > 0 && str_eq_nocase(a, b);
-}
-
-/* ---- X-Forwarded-For as one list over all its fields; empty entries count for nothing ---- */
-
-struct entries {
-    const struct message *message;
-    unsigned next_field;
-    struct str rest;
-};
-
-static bool next_entry(struct entries *entries, struct str *entry)
-{
-    for (;;) {
-        while (str_next_part(&entries->rest, ',', entry))
-            if (entry->len > 0)
-                return true;
-        const struct field *field = NULL;
-        while (entries->next_field < entries->message->count && field == NULL) {
-            field = &entries->message->fields[entries->next_field++];
-            field = field->id == FIELD_X_FORWARDED_FOR ? field : NULL;
-        }
-        if (field == NULL)
-            return false;
-        entries->rest = field->value;
-    }
-}
-
-static unsigned count_entries(const struct message *message)
-{
-    struct entries entries = {.message = message};
-    struct str entry;
-    unsigned count = 0;
-
-    while (next_entry(&entries, &entry))
-        count++;
-    return count;
-}
-
-struct str forward_client_entry(const struct message *message, unsigned before)
-{
-    unsigned count = count_entries(message);
-    struct entries entries = {.message = message};
-    struct str entry = {"", 0};
-
-    if (before >= count)
-        return entry;
-    for (unsigned i = 0; i < count - before; i++)
-        next_entry(&entries, &entry);
-    return entry;
-}
-
-static void put_forwarded_for(struct pen *pen, const struct forward_request *request)
-{
-    PEN_PUT(pen, "X-Forwarded-For: ");
-    if (request->trusted) {
-        unsigned count = count_entries(request->message);
-        struct entries entries = {.message = request->message};
-        struct str entry;
-        for (unsigned i = 0; next_entry(&entries, &entry); i++) {
-            /* Ours is one more; the oldest go. */
-            if (count - i < FORWARDED_FOR_MAX) {
-                pen_put(pen, entry);
-                PEN_PUT(pen, ", ");
-            }
-        }
-    }
-    pen_put(pen, request->peer_ip);
-    PEN_PUT(pen, "\r\n");
 }
 
 /* ---- requests ---- */
@@ -132,11 +65,36 @@ static bool is_ours_to_write(enum field_id id)
     }
 }
 
+/* The peer is trusted, and a proxy of its kind would have replaced this field: no client's. */
+static bool is_believed(const struct forward_request *request, enum field_id id)
+{
+    if (!request->trusted)
+        return false;
+    switch (request->edge) {
+    case FORWARD_EDGE_ALB:
+        return id == FIELD_X_FORWARDED_PROTO || id == FIELD_X_FORWARDED_PORT;
+    case FORWARD_EDGE_CLOUDFLARE:
+        return id == FIELD_X_FORWARDED_PROTO;
+    case FORWARD_EDGE_RAILWAY:
+        return id == FIELD_X_FORWARDED_PROTO || id == FIELD_X_FORWARDED_HOST ||
+               id == FIELD_X_REAL_IP;
+    case FORWARD_EDGE_PROXY:
+        break;
+    }
+    return true;
+}
+
+static bool has_believed(const struct forward_request *request, enum field_id id)
+{
+    return is_believed(request, id) && message_find(request->message, id) != NULL;
+}
+
 static bool request_keeps(const struct forward_request *request, const struct field *field,
                           const struct named *named)
 {
     /* Never passed on, whoever sent it: a trusted edge hands through what its clients make up. */
-    if (is_same_name(field->name, request->client_ip_header))
+    if (is_same_name(field->name, request->client_ip_header) ||
+        is_same_name(field->name, request->secret_header))
         return false;
     switch (field->id) {
     case FIELD_OTHER:
@@ -147,7 +105,7 @@ static bool request_keeps(const struct forward_request *request, const struct fi
     case FIELD_X_FORWARDED_PORT:
     case FIELD_X_FORWARDED_PROTO:
     case FIELD_X_REAL_IP:
-        return request->trusted;
+        return is_believed(request, field->id);
     case FIELD_EXPECT:
         return request->message->expects_continue;
     case FIELD_HOST:
@@ -183,8 +141,7 @@ static void keep_cookies(struct pen *pen, const struct field *field, struct str 
         PEN_PUT(pen, "\r\n");
 }
 
-/* The target in origin-form: what stands behind the authority, where there is one. */
-static struct str origin_form(const struct message *message)
+struct str forward_origin_form(const struct message *message)
 {
     struct str target = message->target;
 
@@ -223,27 +180,62 @@ static size_t request_bound(const struct forward_request *request)
     return pen_received_bytes(message) + message->count + FORWARD_EXTRA_BYTES + request->host.len +
            request->peer_ip.len + request->client_ip.len + request->scheme.len + request->port.len +
            request->request_id.len + request->via.len + request->client_ip_header.len +
-           message->authority.len + message->upgrade.len;
+           request->secret_header.len + request->secret.len + message->authority.len +
+           message->upgrade.len;
+}
+
+static void put_forwarded_for(struct pen *pen, const struct forward_request *request)
+{
+    PEN_PUT(pen, "X-Forwarded-For: ");
+    if (request->trusted) {
+        unsigned count = forward_count_entries(request->message);
+        struct forward_entries entries = {.message = request->message};
+        struct str entry;
+        for (unsigned i = 0; forward_next_entry(&entries, &entry); i++) {
+            /* Ours is one more; the oldest go. */
+            if (count - i < FORWARDED_FOR_MAX) {
+                pen_put(pen, entry);
+                PEN_PUT(pen, ", ");
+            }
+        }
+    }
+    pen_put(pen, request->peer_ip);
+    PEN_PUT(pen, "\r\n");
+}
+
+/* The port that the client has asked: of the listener, or of the trusted proxy that it reached. */
+static struct str client_port(const struct forward_request *request)
+{
+    struct str authority = request->message->authority;
+    size_t at = authority.len;
+
+    if (!request->trusted)
+        return request->port;
+    while (at > 0 && ascii_is_digit(authority.data[at - 1]))
+        at--;
+    if (at > 0 && at < authority.len && authority.data[at - 1] == ':')
+        return str_slice(authority, at, authority.len);
+    return str_eq(request->scheme, STR("https")) ? STR("443") : STR("80");
 }
 
 /* Who asked, through what: behind the received fields. */
 static void put_request_origin(struct pen *pen, const struct forward_request *request)
 {
-    const struct message *message = request->message;
-    bool trusted = request->trusted;
+    struct str authority = request->message->authority;
 
     put_forwarded_for(pen, request);
-    if (!trusted || message_find(message, FIELD_X_FORWARDED_PROTO) == NULL)
+    if (!has_believed(request, FIELD_X_FORWARDED_PROTO))
         pen_line(pen, STR("X-Forwarded-Proto"), request->scheme);
-    if (message->authority.len > 0 &&
-        (!trusted || message_find(message, FIELD_X_FORWARDED_HOST) == NULL))
-        pen_line(pen, STR("X-Forwarded-Host"), message->authority);
-    if (!trusted || message_find(message, FIELD_X_FORWARDED_PORT) == NULL)
-        pen_line(pen, STR("X-Forwarded-Port"), request->port);
+    if (authority.len > 0 && !has_believed(request, FIELD_X_FORWARDED_HOST))
+        pen_line(pen, STR("X-Forwarded-Host"), authority);
+    if (!has_believed(request, FIELD_X_FORWARDED_PORT))
+        pen_line(pen, STR("X-Forwarded-Port"), client_port(request));
     if (request->client_ip_header.len > 0)
         pen_line(pen, request->client_ip_header, request->client_ip);
-    pen_line(pen, STR("X-Request-ID"), forward_request_id(message, request->request_id));
-    pen_via(pen, message, request->via);
+    if (request->secret_header.len > 0 && request->secret.len > 0)
+        pen_line(pen, request->secret_header, request->secret);
+    pen_line(pen, STR("X-Request-ID"), forward_request_id(request->message, request->request_id));
+    pen_via(pen, request->message, request->via);
 }
 
 void forward_request_head(const struct forward_request *request, struct buf *out)
@@ -256,7 +248,7 @@ void forward_request_head(const struct forward_request *request, struct buf *out
     named_collect(&named, message);
     pen_put(&pen, message->method);
     PEN_PUT(&pen, " ");
-    pen_put(&pen, origin_form(message));
+    pen_put(&pen, forward_origin_form(message));
     PEN_PUT(&pen, " HTTP/1.1\r\n");
     pen_line(&pen, STR("Host"), request->host);
     for (unsigned i = 0; i < message->count; i++) {
@@ -310,8 +302,11 @@ static void keep_location(struct pen *pen, const struct forward_response *respon
     pen_put(pen, field->name);
     PEN_PUT(pen, ": ");
     pen_put(pen, str_from(value.data, (size_t)(url.data - value.data)));
+    /* A backend that was reached without TLS and says https wants the client to come by it. With
+     * the client's own scheme instead it would come as before, and go round in a circle. */
+    bool is_wish = !response->backend_is_tls && str_eq_nocase(parts.scheme, STR("https"));
     if (parts.scheme.len > 0) {
-        pen_put(pen, response->client_scheme);
+        pen_put(pen, is_wish ? STR("https") : response->client_scheme);
         PEN_PUT(pen, ":");
     }
     PEN_PUT(pen, "//");

@@ -65,3 +65,11 @@ struct str rewrite_host(struct str authority)
         to--;
     return to > 0 && authority.data[to - 1] == ':' ? str_slice(authority, 0, to - 1) : authority;
 }
+
+struct str rewrite_bare_host(struct str authority)
+{
+    struct str host = rewrite_host(authority);
+    bool is_bracketed = host.len >= 2 && host.data[0] == '[' && host.data[host.len - 1] == ']';
+
+    return is_bracketed ? str_slice(host, 1, host.len - 1) : host;
+}

@@ -209,6 +209,72 @@ Test(forward, claims_of_trusted_peers_are_extended)
         "X-Forwarded-Port: 443\r\n" ID_AND_VIA "\r\n");
 }
 
+#define CLAIMED_FOR "X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.7\r\n"
+
+Test(forward, of_an_edges_claims_those_stay_that_it_writes)
+{
+    static const struct {
+        enum forward_edge edge;
+        const char *kept;
+        const char *added;
+    } ROWS[] = {
+        {FORWARD_EDGE_PROXY,
+         "Forwarded: for=1.1.1.1\r\nX-Real-IP: 1.1.1.1\r\nX-Forwarded-Proto: http\r\n"
+         "X-Forwarded-Host: evil\r\nX-Forwarded-Port: 1\r\n",
+         CLAIMED_FOR},
+        {FORWARD_EDGE_ALB, "X-Forwarded-Proto: http\r\nX-Forwarded-Port: 1\r\n",
+         CLAIMED_FOR "X-Forwarded-Host: shop.example\r\n"},
+        {FORWARD_EDGE_CLOUDFLARE, "X-Forwarded-Proto: http\r\n",
+         CLAIMED_FOR "X-Forwarded-Host: shop.example\r\nX-Forwarded-Port: 443\r\n"},
+        {FORWARD_EDGE_RAILWAY,
+         "X-Real-IP: 1.1.1.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: evil\r\n",
+         CLAIMED_FOR "X-Forwarded-Port: 443\r\n"},
+    };
+    request.trusted = true;
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        struct buf wanted = BUF_EMPTY;
+        request.edge = ROWS[i].edge;
+        buf_printf(&wanted, "GET / HTTP/1.1\r\nHost: 10.0.0.5:3000\r\n%s%s" ID_AND_VIA "\r\n%c",
+                   ROWS[i].kept, ROWS[i].added, '\0');
+        expect_request("GET / HTTP/1.1\r\nHost: shop.example\r\n" CLAIMS "\r\n", wanted.data);
+        buf_deinit(&wanted);
+    }
+}
+
+Test(forward, an_edge_does_not_make_a_stranger_trusted)
+{
+    request.edge = FORWARD_EDGE_RAILWAY;
+    expect_request("GET / HTTP/1.1\r\nHost: shop.example\r\n" CLAIMS "\r\n",
+                   "GET / HTTP/1.1\r\nHost: 10.0.0.5:3000\r\n" TAIL "\r\n");
+}
+
+Test(forward, behind_a_trusted_peer_the_port_is_the_one_that_the_client_has_asked)
+{
+    static const char *const ROWS[][4] = {
+        {"shop.example", "https", "443"},       {"shop.example", "http", "80"},
+        {"shop.example:8443", "https", "8443"}, {"[2001:db8::1]", "https", "443"},
+        {"[2001:db8::1]:81", "http", "81"},     {"10.0.0.1", "http", "80"},
+    };
+    request.port = STR("8080");
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        for (int trusted = 0; trusted <= 1; trusted++) {
+            struct buf head = BUF_EMPTY;
+            struct buf wanted = BUF_EMPTY;
+            request.trusted = trusted == 1;
+            request.scheme = str_of(ROWS[i][1]);
+            buf_printf(&head, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n%c", ROWS[i][0], '\0');
+            buf_printf(&wanted,
+                       "GET / HTTP/1.1\r\nHost: 10.0.0.5:3000\r\nX-Forwarded-For: 192.0.2.7\r\n"
+                       "X-Forwarded-Proto: %s\r\nX-Forwarded-Host: %s\r\n"
+                       "X-Forwarded-Port: %s\r\n" ID_AND_VIA "\r\n%c",
+                       ROWS[i][1], ROWS[i][0], trusted ? ROWS[i][2] : "8080", '\0');
+            expect_request(head.data, wanted.data);
+            buf_deinit(&head);
+            buf_deinit(&wanted);
+        }
+    }
+}
+
 Test(forward, at_most_30_entries_are_forwarded)
 {
     struct buf head = BUF_EMPTY;
@@ -243,6 +309,50 @@ Test(forward, the_extra_header_is_made_anew_also_behind_a_trusted_edge)
     expect_request("GET / HTTP/1.1\r\nHost: shop.example\r\nCF-Connecting-IP: 6.6.6.6\r\n\r\n",
                    "GET / HTTP/1.1\r\nHost: 10.0.0.5:3000\r\n" FROM_CLIENT(
                        "shop.example") "CF-Connecting-IP: 203.0.113.9\r\n" ID_AND_VIA "\r\n");
+}
+
+#define FROM_SHOP "GET / HTTP/1.1\r\nHost: shop.example\r\n"
+#define TO_SHOP   "GET / HTTP/1.1\r\nHost: 10.0.0.5:3000\r\n"
+
+Test(forward, the_secret_is_sent_and_never_passed_on)
+{
+    request.client_ip_header = STR("X-Client-IP");
+    request.secret_header = STR("X-Cutover-Secret");
+    request.secret = STR("s3cret");
+    for (int trusted = 0; trusted <= 1; trusted++) {
+        request.trusted = trusted == 1;
+        expect_request(
+            FROM_SHOP "x-cutover-SECRET: guess\r\nX-Cutover-Secret:\r\n"
+                      "Connection: x-cutover-secret\r\nX-Cutover-Secrets: a\r\n\r\n",
+            TO_SHOP "X-Cutover-Secrets: a\r\n" FROM_CLIENT(
+                "shop.example") "X-Client-IP: 192.0.2.7\r\nX-Cutover-Secret: s3cret\r\n" ID_AND_VIA
+                                "\r\n");
+    }
+}
+
+Test(forward, without_a_secret_its_header_is_dropped_and_not_sent)
+{
+    request.secret_header = STR("X-Cutover-Secret");
+    expect_request(FROM_SHOP "X-Cutover-Secret: guess\r\n\r\n", TO_SHOP TAIL "\r\n");
+    request.secret_header = STR("");
+    request.secret = STR("s3cret");
+    expect_request(FROM_SHOP "X-Cutover-Secret: guess\r\n\r\n",
+                   TO_SHOP "X-Cutover-Secret: guess\r\n" TAIL "\r\n");
+}
+
+Test(forward, there_is_room_for_a_long_secret)
+{
+    static char secret[8192];
+    struct buf wanted = BUF_EMPTY;
+
+    memset(secret, 's', sizeof(secret) - 1);
+    request.secret_header = STR("X-Cutover-Secret");
+    request.secret = str_of(secret);
+    buf_printf(&wanted,
+               TO_SHOP FROM_CLIENT("shop.example") "X-Cutover-Secret: %s\r\n" ID_AND_VIA "\r\n%c",
+               secret, '\0');
+    expect_request(FROM_SHOP "\r\n", wanted.data);
+    buf_deinit(&wanted);
 }
 
 Test(forward, request_ids_are_kept_when_they_are_plain)

@@ -84,3 +84,14 @@ Test(rewrite, hosts_have_no_port)
     expect_str(rewrite_host(STR("10.0.0.5")), "10.0.0.5");
     expect_str(rewrite_host(STR("")), "");
 }
+
+Test(rewrite, the_bare_host_of_an_authority)
+{
+    expect_str(rewrite_bare_host(STR("a:80")), "a");
+    expect_str(rewrite_bare_host(STR("10.0.0.5")), "10.0.0.5");
+    expect_str(rewrite_bare_host(STR("[::1]:80")), "::1");
+    expect_str(rewrite_bare_host(STR("[::1]")), "::1");
+    expect_str(rewrite_bare_host(STR("[")), "[");
+    expect_str(rewrite_bare_host(STR("[]")), "");
+    expect_str(rewrite_bare_host(STR("")), "");
+}
