@@ -31,13 +31,11 @@
 /* Descriptors that are neither a client's nor a server's: the log, the state, the admin port. */
 #define RESERVED_DESCRIPTORS 128
 
-/* How long the control thread waits for its own handles once the workers are gone. */
-#define LAST_STOP_MS 1000
-
 enum { SIGNALS = 4 };
 
 struct process {
     uv_loop_t loop;
+    struct stream_loop io; /* loop.data */
     struct config *config;
     struct worker_shared common;
     struct worker **workers; /* owned array */
@@ -50,7 +48,7 @@ struct process {
     struct admin *admin;
     uv_signal_t signals[SIGNALS];
     uv_async_t wake;        /* a worker has ended */
-    uv_timer_t drain_timer; /* timeouts.drain, then LAST_STOP_MS */
+    uv_timer_t drain_timer; /* timeouts.drain */
     bool is_stopping;
     bool is_ending;
 };
@@ -128,6 +126,16 @@ static bool probe_addresses(struct addr *addresses, unsigned count, struct error
     return true;
 }
 
+/* Another name for each process: so that a request that comes back is told from one that went
+ * through another cutover in front of us. */
+static void name_ourselves(char via[VIA_BYTES])
+{
+    uint32_t number;
+
+    CHECK(getrandom(&number, sizeof(number), 0) == sizeof(number));
+    snprintf(via, VIA_BYTES, "cutover-%08x", (unsigned)number);
+}
+
 static bool make_workers(struct process *process, struct error *error)
 {
     const struct config *config = process->config;
@@ -140,6 +148,7 @@ static bool make_workers(struct process *process, struct error *error)
      * the first user after each restart to new. */
     CHECK(getrandom(&first_draw, sizeof(first_draw), 0) == sizeof(first_draw));
     atomic_init(&process->common.draws, first_draw);
+    name_ourselves(process->common.via);
     process->common.on_drained = on_worker_drained;
     process->common.on_drained_data = process;
     process->workers = mem_zalloc(count, sizeof(*process->workers));
@@ -178,14 +187,7 @@ static void close_handles(struct process *process)
         uv_close((uv_handle_t *)&process->wake, NULL);
 }
 
-static void on_last_stop(uv_timer_t *timer)
-{
-    uv_stop(timer->loop);
-}
-
-/* All workers have ended: the control path closes, and the loop ends by itself. A look-up that
- * hangs in the system could hold it up: the timer, which does not keep the loop alive, ends that.
- */
+/* All workers have ended: the control path closes, and the loop ends by itself. */
 static void end(struct process *process)
 {
     if (process->is_ending)
@@ -194,8 +196,7 @@ static void end(struct process *process)
     admin_stop(process->admin);
     controller_stop(&process->controller);
     uv_close((uv_handle_t *)&process->wake, NULL);
-    uv_timer_start(&process->drain_timer, on_last_stop, LAST_STOP_MS, 0);
-    uv_unref((uv_handle_t *)&process->drain_timer);
+    uv_timer_stop(&process->drain_timer);
 }
 
 static void on_wake(uv_async_t *wake)
@@ -348,6 +349,7 @@ static void finish(struct process *process)
     mem_free(process->workers);
     mem_free(process->counters);
     uv_loop_close(&process->loop);
+    stream_loop_deinit(&process->io);
     mem_free(process);
 }
 
@@ -382,6 +384,7 @@ int server_run(const struct server_options *options)
     struct process *process = mem_zalloc(1, sizeof(*process));
     process->config = config;
     CHECK(uv_loop_init(&process->loop) == 0);
+    process->loop.data = &process->io;
     const struct str *file = &config->log.file;
     if (!log_start(str_is_empty(*file) ? NULL : file->data, LOG_INFO, &error))
         return give_up(process, &error);

@@ -5,7 +5,8 @@
  *
  * config_load either gives a config in which every value is valid and every default is filled in,
  * or the list of everything that is wrong with the file, in file order. It opens no socket and
- * resolves no name; it does read the files that hold secrets (token_file, secret_file).
+ * resolves no name; it does read the files that hold secrets (token_file, secret_file) and those
+ * with certificates and keys, so that a config whose files cannot be used is none.
  *
  * All strings and arrays live in the config's own arena. A config is shared by the snapshots that
  * were made from it: it is refcounted, and freed with the last.
@@ -18,22 +19,34 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "config/problem.h"
+#include "http/forward.h"
 #include "net/addr.h"
+#include "net/tls.h"
 #include "telemetry/access.h"
 #include "traffic/balance.h"
 #include "traffic/decide.h"
 #include "traffic/health.h"
 #include "traffic/outlier.h"
 
+#define LISTEN_MAX 16
+
 struct config_listen {
     struct str text; /* as written: "127.0.0.1:8080" */
     struct addr address;
+    struct tls_pair *pairs;  /* read and found good once, when the file was loaded */
+    unsigned pair_count;     /* 0: plain HTTP */
+    bool proxy_protocol;     /* every connection begins with a PROXY header, v1 or v2 */
+    uint16_t redirect_https; /* the port where clients find HTTPS; 0: no redirect */
+    struct str health_path;  /* our own health check; empty: none */
+    struct str acme_webroot; /* folder that challenges are served from; empty: none */
 };
 
 struct config_admin {
     struct str text;
     struct addr address;
-    struct str token; /* the file's content, trimmed; empty: no token is needed */
+    struct tls_pair *pairs;
+    unsigned pair_count; /* 0: plain HTTP */
+    struct str token;    /* the file's content, trimmed; empty: no token is needed */
 };
 
 /* The Host that a backend's requests carry. */
@@ -44,13 +57,21 @@ enum host_kind {
 };
 
 struct config_server {
-    struct str url;    /* as written, without trailing '/' */
-    struct str scheme; /* "http" */
-    struct str host;   /* name or address, without brackets */
+    struct str url;  /* as written, without trailing '/' */
+    bool is_tls;     /* https:// */
+    struct str host; /* name or address, without brackets */
     uint16_t port;
     bool is_name; /* must be resolved; else `address` is set */
     struct addr address;
     struct str authority; /* what HOST_UPSTREAM sends: "10.0.0.5:3000", "app.example.org" */
+};
+
+/* How the certificates of a side's servers are checked: the arguments of tls_trust_new. */
+struct config_backend_tls {
+    bool verify;
+    struct str ca_file; /* empty: the system's authorities */
+    struct str *names;  /* accepted as well as the name that is asked for */
+    unsigned name_count;
 };
 
 struct config_backend {
@@ -59,6 +80,8 @@ struct config_backend {
     unsigned server_count;
     enum host_kind host;
     struct str host_literal;
+    struct str sni; /* name that TLS asks for and checks; empty: that of the Host sent */
+    struct config_backend_tls tls;
     struct health_policy health; /* the common one with this backend's overrides */
 };
 
@@ -67,7 +90,8 @@ struct config_retry {
     size_t replay_bytes;
 };
 
-/* In milliseconds. 0: none, but connect and upstream_idle are never 0; drain 0 waits for nobody. */
+/* In milliseconds. 0: none, but connect, tls_handshake and upstream_idle are never 0; drain 0 waits
+ * for nobody. */
 struct config_timeouts {
     uint64_t client_header, client_body, client_idle, connect, tls_handshake, response_header,
         response_body, upstream_idle, tunnel_idle, drain;
@@ -81,10 +105,19 @@ struct config_limits { /* 0: none */
     unsigned upstream_connections; /* to each server, over all workers */
 };
 
+/* Where a proxy that we believe connects from, and what kind of proxy it is. The first that fits
+ * counts. */
+struct config_trust {
+    struct cidr range;
+    enum forward_edge edge;
+};
+
 struct config_forwarded {
-    struct cidr *trust;
+    struct config_trust *trust;
     unsigned trust_count;
     struct str client_ip_header; /* empty: none */
+    struct str secret_header;    /* carries `secret`, so that servers can tell who sent the other */
+    struct str secret;           /* the file's content, trimmed; empty: the header is not sent */
 };
 
 struct config_rewrite {
@@ -136,8 +169,9 @@ struct config *config_ref(struct config *config);
 void config_unref(struct config *config); /* NULL is allowed; any thread */
 
 /*
- * Whether a running proxy can take over `next` (reload). listen, admin.address, state_file, workers
- * and log.file need a restart: false then, and `error` names the first that differs.
+ * Whether a running proxy can take over `next` (reload). The addresses of listen, admin.address,
+ * whether admin has TLS, state_file, workers and log.file need a restart: false then, and `error`
+ * names the first that differs.
  */
 bool config_can_replace(const struct config *now, const struct config *next,
                         struct error *error) MUST_CHECK;

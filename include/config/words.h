@@ -41,6 +41,9 @@ bool word_own_header(struct str text, struct error *error) MUST_CHECK;
 bool word_is_host_name(struct str text);
 bool word_domain(struct str text, struct error *error) MUST_CHECK;
 
+/* A domain that a certificate is for; its first label may be "*". */
+bool word_certificate_name(struct str text, struct error *error) MUST_CHECK;
+
 /* HOST or HOST:PORT, as it stands in a Host header: a name, an IPv4 or an IPv6 in brackets. */
 bool word_authority(struct str text, struct error *error) MUST_CHECK;
 

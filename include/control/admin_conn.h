@@ -9,13 +9,14 @@
  *
  * One request at a time: nothing is read while an answer is under way, so what a client sends
  * ahead waits in the kernel, and a connection never holds more than one head, one body and one
- * answer.
+ * answer. With TLS the handshake is part of the first READ_HEAD, and of its deadline.
  */
 #ifndef CONTROL_ADMIN_CONN_H
 #define CONTROL_ADMIN_CONN_H
 
 #include "control/admin.h"
 #include "http/parser.h"
+#include "net/stream.h"
 
 struct admin {
     struct controller *controller; /* borrowed */
@@ -46,25 +47,23 @@ struct admin_conn {
     struct admin *admin; /* borrowed */
     enum admin_conn_state state;
 
-    uv_tcp_t tcp;
+    struct stream stream;
     uv_timer_t timer; /* one deadline at a time, by state */
     unsigned open_handles;
-    uv_write_t write;
-    uv_shutdown_t shutdown;
 
     struct buf in;   /* read and not yet used */
     struct buf head; /* the request's head: what `message` points into */
     struct buf body;
-    struct buf out;     /* to be sent */
-    struct buf sending; /* handed to libuv; stays as it is until the write has ended */
-    size_t searched;    /* of `in`, by parser_find_head */
-    size_t unsent;      /* at the last look at a write's progress */
+    struct buf out;  /* to be sent */
+    size_t searched; /* of `in`, by parser_find_head */
+    size_t unsent;   /* at the last look at a write's progress */
 
     struct parser parser;
     struct message message;
     char peer[ADDR_TEXT_BYTES];
     bool keep_alive;
-    bool is_writing;
+    bool has_ended;     /* the client has said that nothing follows, and waits for its answer */
+    bool is_over_limit; /* there are too many: it is told so, and nothing else */
     struct event_follower follower; /* ADMIN_STREAM */
 };
 
@@ -79,6 +78,9 @@ void admin_conn_wind_up(struct admin_conn *conn);
 
 /* Sends `out`; then the next request, or the end (keep_alive). */
 void admin_conn_write(struct admin_conn *conn);
+
+/* Hands all of `out` to the stream; 0 or UV_E*. */
+int admin_conn_send(struct admin_conn *conn);
 
 /* Sets the deadline of the present state. */
 void admin_conn_arm(struct admin_conn *conn, uint64_t timeout_ms);

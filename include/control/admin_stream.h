@@ -10,6 +10,9 @@
 /* Sends the head and the events after `after`, and follows from there. */
 void admin_stream_start(struct admin_conn *conn, uint64_t after);
 
+/* The socket takes bytes again. */
+void admin_stream_flush(struct admin_conn *conn);
+
 /* The deadline passed: a heartbeat, or the end of a client that takes nothing any more. */
 void admin_stream_tick(struct admin_conn *conn);
 

@@ -80,6 +80,7 @@ struct controller_backend {
     unsigned count;
 };
 
+struct certificates;
 struct prober;
 struct resolver;
 
@@ -100,6 +101,7 @@ struct controller {
     struct str slot_names[ROUTE_SLOTS]; /* owned; "main" first; never change once given */
     bool slots_are_full;                /* it was told that a route has to share slot 0 */
 
+    struct certificates *certificates; /* owned */
     struct events events;
     struct prober *prober;     /* owned */
     struct resolver *resolver; /* owned */
@@ -143,8 +145,7 @@ bool controller_init(struct controller *controller, const struct controller_opti
 /* Starts health checks and name resolution. */
 void controller_start(struct controller *controller);
 
-/* Stops timers, checks and look-ups: their handles close as the loop runs on. A look-up that hangs
- * in the system cannot be stopped and keeps the loop alive: the caller sets itself a deadline. */
+/* Stops timers, checks and look-ups: their handles close as the loop runs on. */
 void controller_stop(struct controller *controller);
 
 /* After the loop has ended, or has been given up. */

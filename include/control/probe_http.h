@@ -15,14 +15,19 @@
 
 #define PROBE_DETAIL_BYTES 128
 
-/* Appends the request: Host is health.host, or what this backend's other requests carry. */
+/* Appends the request: Host is health.host, or what this backend's other requests carry; and with
+ * the client's own Host, of whom there is none here, the server's. */
 void probe_request_write(const struct config_backend *backend, const struct server *server,
                          struct buf *out);
 
+/* Whom TLS is for: backends.X.sni, or else the host of the Host that the request carries. */
+struct str probe_tls_name(const struct config_backend *backend, const struct server *server);
+
 /*
  * Reads the head of the final answer; interim ones (100, 103) are eaten off the front of `answer`.
- * `searched` is parser_find_head's, 0 at first. DONE sets status and detail ("status 503"), BAD
- * sets detail to what is wrong.
+ * `searched` is parser_find_head's, 0 at first. DONE sets status and detail ("status 503"). BAD
+ * is no answer of the application's, whatever its status: malformed, or made by the platform in
+ * front of it (http/platform.h); detail says which.
  */
 enum parse_result probe_answer_read(struct buf *answer, size_t *searched, unsigned *status,
                                     char detail[PROBE_DETAIL_BYTES]);

@@ -14,6 +14,16 @@ void attempt_first(struct exchange *exchange);
 /* The connection that was being made is there (0), or is not to be had (UV_E*). */
 void attempt_on_connect(struct exchange *exchange, int status);
 
+/*
+ * The head of an answer is there and not passed on yet, and it says that the platform answered
+ * instead of its application (`outcome`). True: another attempt has begun, where the rules allow
+ * one, or the answer is ours (skew_404). False: it is the answer.
+ */
+bool attempt_pass_over(struct exchange *exchange, enum outcome outcome);
+
+/* The same for a 404 on a route that asks the other side then. */
+bool attempt_ask_other(struct exchange *exchange);
+
 /* A place may have come free at the server that it waits for (EXCHANGE_WAIT). */
 void attempt_retry_waiting(struct exchange *exchange);
 

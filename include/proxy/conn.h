@@ -2,6 +2,7 @@
  * conn.h - one client connection, HTTP/1.x: finds requests in its bytes, one exchange after
  * another.
  *
+ *     [PROXY header] -> [TLS] ->
  *     read -> inbox + bytes -> head complete?   -> exchange_start
  *                              body under way?  -> framing off, relay_request
  *                              otherwise        -> kept in the inbox; reads stop when it is large
@@ -20,9 +21,10 @@
 #include "proxy/worker.h"
 
 enum conn_state {
-    CONN_HTTP = 0, /* requests and answers */
-    CONN_TUNNEL,   /* bytes; tunnel.c reads them */
-    CONN_LINGER,   /* answered for the last time: what still comes is thrown away */
+    CONN_PREFACE = 0, /* the PROXY header comes first, plain, also where TLS follows */
+    CONN_HTTP,        /* requests and answers; with TLS, first its handshake */
+    CONN_TUNNEL,      /* bytes; tunnel.c reads them */
+    CONN_LINGER,      /* answered for the last time: what still comes is thrown away */
     CONN_CLOSED,
 };
 
@@ -42,6 +44,8 @@ struct conn {
     struct list node;      /* in worker->conns */
     struct worker *worker; /* borrowed: owner */
     enum conn_state state;
+    unsigned listener;    /* index of the one that it came in by */
+    bool is_secure;       /* came by TLS, here or at the balancer that wrote the PROXY header */
     struct parser parser; /* of requests */
     struct buf inbox; /* received and not yet used: a partial head, a body whose backend is busy,
                          the next requests */
@@ -58,7 +62,7 @@ struct conn {
     struct addr client;
     char client_ip[ADDR_TEXT_BYTES];
     unsigned client_ip_len;
-    char port[6]; /* of the listener, in digits */
+    char port[6]; /* that the client connected to, in digits */
 };
 
 /* Takes over an accepted socket. Over the limit of connections it is answered 503 and closed. */

@@ -18,7 +18,7 @@
 #ifndef PROXY_EXCHANGE_H
 #define PROXY_EXCHANGE_H
 
-#include "http/message.h"
+#include "http/forward.h"
 #include "proxy/conn.h"
 #include "proxy/upstream.h"
 #include "telemetry/outcome.h"
@@ -45,8 +45,9 @@ struct exchange {
     struct buf head; /* owned: the bytes that `request` points into */
     struct message request;
     struct decision decision;
-    bool is_trusted;                   /* the peer is a proxy whose X-Forwarded-* are believed */
-    struct addr client;                /* behind trusted proxies: who they say it is */
+    enum forward_edge edge; /* what kind of proxy the client is believed to have passed */
+    bool is_trusted;        /* the peer is a proxy whose X-Forwarded-* are believed */
+    struct addr client;     /* behind trusted proxies: who they say it is */
     char request_id[REQUEST_ID_BYTES]; /* used when the client sent no valid one */
     struct str scheme;                 /* "http" or "https", as the client came */
     bool is_parsed;                    /* `request` is filled */
@@ -68,12 +69,15 @@ struct exchange {
     unsigned first_addr;   /* of this server's addresses, the one that was tried first */
     unsigned addrs_tried;  /* of this server's addresses, after the first */
     unsigned attempts;
+    const char *detail;     /* static; why the last attempt failed, in a few words; or NULL */
     uint64_t wait_until_ms; /* EXCHANGE_WAIT: when to give up */
     unsigned retries;       /* second tries on a side */
     bool stale_retried;
+    bool is_skewed; /* asked on the other side, after a 404 on its own */
 
     /* the answer */
     unsigned status;     /* sent to the client; 0: none yet */
+    enum outcome answer; /* whose answer it is: OK, or the platform's */
     enum body_kind body; /* framing towards the client */
     bool keep_alive;     /* the client's connection goes on */
     bool upstream_keep_alive;

@@ -24,15 +24,18 @@ struct exchange;
 struct upstream;
 
 struct pool {
-    struct list node;      /* in worker->pools */
-    struct worker *worker; /* borrowed: owner */
-    struct server *server; /* owned: one reference */
-    struct list idle;      /* upstreams, newest first */
-    struct list waiting;   /* exchanges without a place, oldest first */
-    unsigned open;         /* upstreams in being, leased or idle */
-    unsigned next_addr;    /* which of the server's addresses the next connection tries first */
-    unsigned users;        /* adopted snapshots that name it; freed after the last, when empty */
-    bool is_retired;       /* the server is gone from the configuration: nothing is kept idle */
+    struct list node;                    /* in worker->pools */
+    struct worker *worker;               /* borrowed: owner */
+    struct server *server;               /* owned: one reference */
+    struct list idle;                    /* upstreams, newest first */
+    struct addr addrs[SERVER_ADDRS_MAX]; /* the server's, now */
+    unsigned addr_count;                 /* 0: the name has never resolved */
+    struct tls_resume resume;            /* from the last TLS connection */
+    struct list waiting;                 /* exchanges without a place, oldest first */
+    unsigned open;                       /* upstreams in being, leased or idle */
+    unsigned next_addr; /* which of the server's addresses the next connection tries first */
+    unsigned users;     /* adopted snapshots that name it; freed after the last, when empty */
+    bool is_retired;    /* the server is gone from the configuration: nothing is kept idle */
 };
 
 /* The worker's pool for a server, for one more user; made when there is none. */
@@ -44,11 +47,16 @@ void pool_unuse(struct pool *pool);
 /* The server is gone: idle connections close now, the others when they are given back. */
 void pool_retire(struct pool *pool);
 
+/* These are the server's addresses from now on: connections to others are not kept. */
+void pool_follow(struct pool *pool, const struct addr *addrs, unsigned addr_count);
+
 /*
- * An idle connection that has been idle for less than `max_idle_ms`, or NULL. It is leased to the
+ * An idle connection that has been idle for less than `max_idle_ms`, or NULL. With TLS (`trust` is
+ * not NULL) it is one that was made for `name` and judged by that trust. It is leased to the
  * caller, who sets its exchange.
  */
-struct upstream *pool_acquire(struct pool *pool, uint64_t max_idle_ms);
+struct upstream *pool_acquire(struct pool *pool, uint64_t max_idle_ms,
+                              const struct tls_trust *trust, struct str name);
 
 /* Takes back a connection that is in step: idle from here on, or closed if it cannot be kept. */
 void pool_release(struct upstream *upstream);

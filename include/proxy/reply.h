@@ -8,6 +8,11 @@
  * the text when not NULL. Finishes the exchange. */
 void reply_outcome(struct exchange *exchange, enum outcome outcome, const char *detail);
 
+/* The same with a content of its own instead of the JSON, or with Location. */
+void reply_content(struct exchange *exchange, enum outcome outcome, struct str type,
+                   struct str content);
+void reply_redirect(struct exchange *exchange, struct str location);
+
 /* The whole answer for a connection that is turned away at the door. */
 void reply_overloaded(struct buf *out);
 

@@ -14,6 +14,9 @@ struct upstream {
     struct list node;          /* in pool->idle, or in none */
     struct pool *pool;         /* borrowed: outlives the connection */
     struct exchange *exchange; /* borrowed: who leases it; NULL when idle or closing */
+    struct addr address;       /* that it leads to */
+    struct tls_trust *trust;   /* owned: one reference; NULL: no TLS */
+    char *name;                /* owned; whom TLS is for; NULL: no TLS */
     struct parser parser;      /* of responses */
     struct buf inbox;          /* a response head that is not complete yet */
     size_t searched;           /* of inbox, by parser_find_head */
@@ -21,17 +24,20 @@ struct upstream {
     struct deadline_list *clock; /* exchange_watch: what `deadline` is set for; NULL: not set */
     uint64_t idle_since_ms;
     uint64_t idle_limit_ms; /* from Keep-Alive: timeout=N of the server; 0: none said */
-    bool is_connected;
-    bool is_reused; /* has carried an exchange before this one */
-    bool is_active; /* counted in server->shared.active */
+    bool is_shaking;        /* TCP is there, TLS is not yet */
+    bool is_connected;      /* all is there */
+    bool is_reused;         /* has carried an exchange before this one */
+    bool is_active;         /* counted in server->shared.active */
 };
 
 /*
  * Starts a connection for `exchange` to one address, in a place taken before; attempt_on_connect
- * follows. NULL when it cannot even start: *status is the UV_E* error.
+ * follows. With TLS, for `name`, when `trust` is not NULL. NULL when it cannot even start: *status
+ * is the UV_E* error.
  */
 struct upstream *upstream_connect(struct pool *pool, struct exchange *exchange,
-                                  const struct addr *address, int *status);
+                                  const struct addr *address, struct tls_trust *trust,
+                                  struct str name, int *status);
 
 /* Closes: the exchange, if any, hears nothing more. `reset`: with RST. Freed later, by itself. */
 void upstream_close(struct upstream *upstream, bool reset);

@@ -22,6 +22,9 @@
 /* After an answer that ends a connection: how long the client may still send before it is cut. */
 #define LINGER_MS 2000
 
+/* "cutover-1a2b3c4d" */
+#define VIA_BYTES 17
+
 struct conn;
 struct exchange;
 
@@ -38,7 +41,7 @@ struct adopted {
 /* One list for each kind of waiting; lengths follow the adopted configuration. */
 struct worker_deadlines {
     struct deadline_list client_header, client_body, client_idle, linger;
-    struct deadline_list connect, response_header, response_body, upstream_idle;
+    struct deadline_list connect, tls_handshake, response_header, response_body, upstream_idle;
     struct deadline_list tunnel_idle;
 };
 
@@ -46,7 +49,9 @@ struct worker_deadlines {
 struct worker_shared {
     _Atomic uint64_t draws;         /* the next term of the draw sequence */
     _Atomic unsigned connections;   /* of clients, open now */
+    _Atomic bool has_been_up;       /* a health check of ours has seen a server that was well */
     unsigned connections_max;       /* fixed at start */
+    char via[VIA_BYTES];            /* fixed at start: our name in Via, and nobody else's */
     void (*on_drained)(void *data); /* called on a worker's thread when it has nothing left */
     void *on_drained_data;
 };
@@ -85,9 +90,10 @@ struct worker {
     struct buf head;
     struct buf set_cookie;
 
-    struct buf access;  /* access lines since the last sweep */
-    uint64_t ordinal;   /* of requests, for the access sample */
-    uint64_t random[2]; /* state of the request id generator */
+    uint64_t preface_told_ms; /* when it was told last that a PROXY header was missing */
+    struct buf access;        /* access lines since the last sweep */
+    uint64_t ordinal;         /* of requests, for the access sample */
+    uint64_t random[2];       /* state of the request id generator */
     bool is_draining;
     bool is_finishing; /* everything is closed or closing */
 };

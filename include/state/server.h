@@ -29,6 +29,7 @@ struct server {
     char *authority; /* owned; what Host carries when it follows the URL */
     uint16_t port;
     bool is_name;
+    bool is_tls; /* https:// */
 
     struct {
         _Atomic int health; /* enum health_state */
@@ -43,7 +44,7 @@ struct server {
 
 /* Copies the strings. One reference for the caller. */
 struct server *server_new(enum side side, struct str url, struct str host, uint16_t port,
-                          bool is_name, struct str authority);
+                          bool is_name, bool is_tls, struct str authority);
 struct server *server_ref(struct server *server);
 void server_unref(struct server *server);
 

@@ -24,6 +24,7 @@ struct snapshot_server {
 struct snapshot_backend {
     struct snapshot_server *servers; /* owned */
     unsigned count;
+    struct tls_trust *trust; /* owned: one reference; NULL: no server of the side has https:// */
 };
 
 struct snapshot {
@@ -32,7 +33,8 @@ struct snapshot {
     struct config *config; /* owned: one reference */
     struct policy policy;  /* points into config */
     struct snapshot_backend backends[SIDES];
-    unsigned slots[ROUTES_MAX]; /* counters slot of each route */
+    struct tls_keys *keys[LISTEN_MAX]; /* owned: one reference each; by listener; NULL: plain */
+    unsigned slots[ROUTES_MAX];        /* counters slot of each route */
 };
 
 /*
@@ -46,6 +48,11 @@ struct snapshot *snapshot_new(struct config *config, uint64_t generation);
  */
 void snapshot_set_server(struct snapshot *snapshot, enum side side, unsigned index,
                          struct server *server, const struct addr *addrs, unsigned addr_count);
+
+/* Before publishing only: TLS of a listener, and of a side's servers. A reference is taken; NULL is
+ * allowed. */
+void snapshot_set_keys(struct snapshot *snapshot, unsigned listener, struct tls_keys *keys);
+void snapshot_set_trust(struct snapshot *snapshot, enum side side, struct tls_trust *trust);
 
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot); /* NULL is allowed; any thread */

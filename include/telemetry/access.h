@@ -21,6 +21,7 @@ enum access_policy { ACCESS_ALL = 0, ACCESS_SAMPLED, ACCESS_ERRORS, ACCESS_OFF }
 struct access_entry {
     uint64_t wall_ms;
     struct str request_id, client, method, host, path, server, route;
+    struct str detail; /* why an attempt failed, where the outcome alone does not say; or empty */
     bool has_decision; /* side, reason, route and bucket are known */
     enum side side;
     enum reason reason;

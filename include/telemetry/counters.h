@@ -17,6 +17,19 @@ typedef _Atomic uint64_t counter;
 /* Slot 0 is the main weight; the others are given to route names by the controller and kept. */
 #define ROUTE_SLOTS (ROUTES_MAX + 1)
 
+/* How a client's TLS handshake ended. */
+#define HANDSHAKES(X)               \
+    X(HANDSHAKE_FULL, "full")       \
+    X(HANDSHAKE_RESUMED, "resumed") \
+    X(HANDSHAKE_FAILED, "failed")
+
+enum handshake {
+#define X(id, name) id,
+    HANDSHAKES(X)
+#undef X
+        HANDSHAKE_COUNT
+};
+
 /* Nothing but counters in here, also inside of its structs: counters_sum walks it as one array. */
 struct counters {
     counter requests[SIDES][ROUTE_SLOTS][REASON_COUNT][STATUS_CLASSES];
@@ -26,6 +39,7 @@ struct counters {
     counter retries[SIDES];   /* attempts after the first */
     counter connections;      /* of clients, open now */
     counter connections_total;
+    counter handshakes[HANDSHAKE_COUNT];       /* TLS, of clients */
     counter tunnels[SIDES];                    /* open now */
     counter upstreams[SIDES];                  /* connections to servers, open now */
     counter bytes_in[SIDES], bytes_out[SIDES]; /* of bodies, from and to clients */

@@ -19,6 +19,14 @@ enum blame {
 #define OUTCOMES(X)                                                                               \
     X(OUTCOME_OK, "ok", 0, BLAME_NOBODY, "")                                                      \
     X(OUTCOME_TUNNEL, "tunnel", 0, BLAME_NOBODY, "")                                              \
+    X(OUTCOME_REDIRECTED, "redirected", 308, BLAME_NOBODY, "this address is for HTTPS alone")     \
+    X(OUTCOME_HEALTH, "health", 200, BLAME_NOBODY, "")                                            \
+    X(OUTCOME_CHALLENGE, "acme_challenge", 200, BLAME_NOBODY, "")                                 \
+    X(OUTCOME_NOT_FOUND, "not_found", 404, BLAME_CLIENT, "there is no such challenge here")       \
+    X(OUTCOME_MISDIRECTED, "misdirected", 421, BLAME_CLIENT,                                      \
+      "this TLS connection was made for another name")                                            \
+    X(OUTCOME_LOOP, "loop", 502, BLAME_US,                                                        \
+      "the request has come through this proxy before: a backend's name leads back to it")        \
     X(OUTCOME_BAD_REQUEST, "bad_request", 400, BLAME_CLIENT, "the request is malformed")          \
     X(OUTCOME_HEADER_TIMEOUT, "header_timeout", 408, BLAME_CLIENT,                                \
       "the request head did not arrive in time")                                                  \
@@ -39,6 +47,11 @@ enum blame {
       "the backend cannot be reached")                                                            \
     X(OUTCOME_CONNECT_TIMEOUT, "connect_timeout", 504, BLAME_SERVER,                              \
       "the backend did not accept the connection in time")                                        \
+    X(OUTCOME_TLS_FAILED, "tls_failed", 502, BLAME_SERVER, "TLS to the backend failed")           \
+    X(OUTCOME_TLS_UNTRUSTED, "tls_untrusted", 502, BLAME_SERVER,                                  \
+      "the backend's certificate is not accepted")                                                \
+    X(OUTCOME_TLS_TIMEOUT, "tls_timeout", 504, BLAME_SERVER,                                      \
+      "the backend did not finish the TLS handshake in time")                                     \
     X(OUTCOME_UNRESOLVED, "unresolved", 502, BLAME_SERVER, "the backend's name does not resolve") \
     X(OUTCOME_STALE, "stale_connection", 502, BLAME_NOBODY,                                       \
       "the backend closed a kept connection as the request was sent")                             \
@@ -52,6 +65,12 @@ enum blame {
       "the backend did not answer in time")                                                       \
     X(OUTCOME_TRUNCATED, "upstream_truncated", 0, BLAME_SERVER, "")                               \
     X(OUTCOME_STALLED, "upstream_stalled", 0, BLAME_SERVER, "")                                   \
+    X(OUTCOME_PLATFORM_404, "platform_404", 0, BLAME_SERVER, "")                                  \
+    X(OUTCOME_PLATFORM_502, "platform_502", 0, BLAME_SERVER, "")                                  \
+    X(OUTCOME_PLATFORM_503, "platform_503", 0, BLAME_SERVER, "")                                  \
+    X(OUTCOME_PLATFORM_504, "platform_504", 0, BLAME_SERVER, "")                                  \
+    X(OUTCOME_SKEW, "skew_404", 404, BLAME_NOBODY,                                                \
+      "this side does not have it, and the other side could not be asked")                        \
     X(OUTCOME_NO_SERVER, "no_server", 503, BLAME_US, "no backend can take the request now")       \
     X(OUTCOME_MAINTENANCE, "maintenance", 503, BLAME_US, "the backend is in maintenance")         \
     X(OUTCOME_OVERLOADED, "overloaded", 503, BLAME_US, "too many connections")                    \

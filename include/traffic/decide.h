@@ -75,7 +75,8 @@ struct policy {
     X(REASON_COOKIE, "cookie")     \
     X(REASON_IDENTITY, "identity") \
     X(REASON_DRAW, "draw")         \
-    X(REASON_FAILOVER, "failover")
+    X(REASON_FAILOVER, "failover") \
+    X(REASON_SKEW, "skew")
 
 enum reason {
 #define X(id, name) id,
@@ -89,7 +90,7 @@ const char *reason_name(enum reason reason);
 struct decision {
     int route;      /* index, or -1 for the main weight */
     enum side side; /* where the request goes */
-    enum side home; /* where it goes when nothing is down: differs from side on failover only */
+    enum side home; /* where it goes when nothing is down: differs from side on failover and skew */
     enum reason reason;
     enum reason home_reason; /* before failover */
     bool has_bucket;         /* false for override and pin, where no bucket is needed */

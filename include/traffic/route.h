@@ -30,6 +30,7 @@ struct route {
     enum route_kind kind;
     enum side pin;           /* ROUTE_PINNED */
     unsigned initial_weight; /* ROUTE_WEIGHTED: until there is a state */
+    bool asks_other;         /* a GET or HEAD that answered 404 is asked once on the other side */
 };
 
 /* Index of the first route that matches, or -1. `path` is the request's, without query. */

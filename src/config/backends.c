@@ -1,18 +1,20 @@
 /*
  * backends.c - backends.old and backends.new.
  *
- *     "http://10.0.0.5:3000/" -> without '/' -> scheme | host | port -> config_server
+ *     "https://10.0.0.5:3000/" -> without '/' -> scheme | host | port -> config_server
  *
  * The common health section is in both backends already when this begins (keys.c reads it first);
  * what a backend says of its own goes over that.
  */
 #include "config/backends.h"
 
-#include "config/later.h"
+#include "config/certificates.h"
 #include "config/readers.h"
 #include "config/values.h"
 
-#define HTTP_PORT 80
+/* Where a server is when its URL names no port; left out in the Host that it is sent. */
+#define HTTP_PORT  80
+#define HTTPS_PORT 443
 
 /* ---- health ---- */
 
@@ -58,10 +60,10 @@ const struct schema_map HEALTH_MAP = SCHEMA_MAP(HEALTH_KEYS, NULL);
 static void fill_server(struct schema *schema, struct str url, const struct word_host *host,
                         struct config_server *server)
 {
-    uint16_t port = host->port == 0 ? HTTP_PORT : host->port;
+    uint16_t default_port = server->is_tls ? HTTPS_PORT : HTTP_PORT;
+    uint16_t port = host->port == 0 ? default_port : host->port;
     bool is_v6 = str_find_char(host->host, ':', 0) >= 0;
     server->url = url;
-    server->scheme = STR("http");
     server->host = arena_str(schema->arena, host->host);
     server->port = port;
     server->is_name = host->is_name;
@@ -70,7 +72,7 @@ static void fill_server(struct schema *schema, struct str url, const struct word
         addr_set_port(&server->address, port);
     server->authority = arena_printf(schema->arena, "%s%.*s%s", is_v6 ? "[" : "",
                                      STR_ARG(host->host), is_v6 ? "]" : "");
-    if (port != HTTP_PORT) {
+    if (port != default_port) {
         server->authority =
             arena_printf(schema->arena, "%.*s:%u", STR_ARG(server->authority), (unsigned)port);
     }
@@ -80,25 +82,22 @@ static bool read_server(struct schema *schema, const struct yaml_node *node,
                         const struct schema_key *key, void *place)
 {
     (void)key;
+    struct config_server *server = place;
     struct str url = STR("");
     struct word_host host;
     if (!schema_scalar(schema, node, URL_EXPECTED, &url))
         return false;
     if (url.len > 0 && url.data[url.len - 1] == '/')
         url = arena_str(schema->arena, str_slice(url, 0, url.len - 1));
-    if (str_starts_with(url, STR("https://"))) {
-        return schema_bad(schema, node,
-                          "TLS to backends is not supported by this version yet: use http:// over "
-                          "a private network");
-    }
-    struct str prefix = STR("http://");
+    server->is_tls = str_starts_with(url, STR("https://"));
+    struct str prefix = server->is_tls ? STR("https://") : STR("http://");
     if (!str_starts_with(url, prefix) || url.len == prefix.len)
         return schema_expected(schema, node, URL_EXPECTED);
     if (!word_host_split(str_slice(url, prefix.len, url.len), &host)) {
         return schema_expected(schema, node,
                                URL_EXPECTED " with nothing but a host and a port (1 to 65535)");
     }
-    fill_server(schema, url, &host, place);
+    fill_server(schema, url, &host, server);
     return true;
 }
 
@@ -120,6 +119,8 @@ static int find_server(const struct config_backend *backend, unsigned count,
     return -1;
 }
 
+#define MIXED ", once with http:// and once with https://: a port speaks one of the two"
+
 static bool check_once(struct schema *schema, const struct yaml_node *node,
                        const struct config_backend *backend)
 {
@@ -127,8 +128,9 @@ static bool check_once(struct schema *schema, const struct yaml_node *node,
     for (unsigned i = 1; i < backend->server_count; i++) {
         int same = find_server(backend, i, &backend->servers[i]);
         if (same >= 0) {
-            good = schema_bad(schema, node, "servers[%d] and servers[%u] are the same server", same,
-                              i);
+            bool is_mixed = backend->servers[same].is_tls != backend->servers[i].is_tls;
+            good = schema_bad(schema, node, "servers[%d] and servers[%u] are the same server%s",
+                              same, i, is_mixed ? MIXED : "");
         }
     }
     return good;
@@ -187,11 +189,33 @@ static bool read_host(struct schema *schema, const struct yaml_node *node,
 
 /* ---- a backend, and the two together ---- */
 
-static void default_name(struct schema *schema, const struct yaml_node *node, void *base)
+static bool has_tls(const struct config_backend *backend)
+{
+    for (unsigned i = 0; i < backend->server_count; i++)
+        if (backend->servers[i].is_tls)
+            return true;
+    return false;
+}
+
+/* Who asks for TLS, and has it in no URL, would think that it is there. */
+static void check_plain(struct schema *schema, const struct yaml_node *node,
+                        const struct config_backend *backend)
+{
+    const struct yaml_node *tls = yaml_child(node, STR("tls"));
+    const char *problem = "means nothing: no server of this side has https:// in its URL";
+    if (backend->sni.len > 0)
+        (void)schema_bad_key(schema, node, "sni", "%s", problem);
+    if (tls != NULL && tls->count > 0)
+        (void)schema_bad_key(schema, node, "tls", "%s", problem);
+}
+
+static void check_backend(struct schema *schema, const struct yaml_node *node, void *base)
 {
     struct config_backend *backend = base;
     if (backend->name.len == 0)
         backend->name = arena_str(schema->arena, node->key);
+    if (!has_tls(backend))
+        check_plain(schema, node, backend);
 }
 
 static const struct reader_word LABEL = {word_label};
@@ -201,18 +225,54 @@ static const struct schema_key BACKEND_KEYS[] = {
     {"name", reader_word, PLACE(struct config_backend, name), NULL, 0, &LABEL, NULL},
     {"servers", read_servers, PLACE_WHOLE, NULL, SCHEMA_REQUIRED, NULL, NULL},
     {"host", read_host, PLACE_WHOLE, "upstream", 0, NULL, NULL},
-    {"sni", reader_word, PLACE_WHOLE, NULL, SCHEMA_NULLABLE | SCHEMA_NO_PLACE, &DOMAIN,
-     LATER_BACKEND_TLS},
-    {"tls", reader_section, PLACE_WHOLE, NULL, SCHEMA_NULLABLE | SCHEMA_NO_PLACE,
-     &LATER_BACKEND_TLS_MAP, LATER_BACKEND_TLS},
+    {"sni", reader_word, PLACE(struct config_backend, sni), "null", SCHEMA_NULLABLE, &DOMAIN, NULL},
+    {"tls", reader_section, PLACE(struct config_backend, tls), SCHEMA_NOTHING, 0, &BACKEND_TLS_MAP,
+     NULL},
     {"health", reader_overrides, PLACE(struct config_backend, health), NULL, 0, &HEALTH_MAP, NULL},
 };
-static const struct schema_map BACKEND_MAP = SCHEMA_MAP(BACKEND_KEYS, default_name);
+static const struct schema_map BACKEND_MAP = SCHEMA_MAP(BACKEND_KEYS, check_backend);
 
-/* Two names behind one load balancer are told apart by the Host that each is sent. */
+/* Two names behind one load balancer are told apart by the Host that each is sent, or by the name
+ * that TLS asks for. */
 static bool is_same_host(const struct config_backend *a, const struct config_backend *b)
 {
-    return a->host == b->host && str_eq_nocase(a->host_literal, b->host_literal);
+    return a->host == b->host && str_eq_nocase(a->host_literal, b->host_literal) &&
+           str_eq_nocase(a->sni, b->sni);
+}
+
+static void check_server(struct schema *schema, const struct yaml_node *node,
+                         const struct config_backend *backends, unsigned index)
+{
+    const struct config_backend *old = &backends[SIDE_OLD];
+    const struct config_backend *new = &backends[SIDE_NEW];
+    int same = find_server(old, old->server_count, &new->servers[index]);
+    if (same < 0)
+        return;
+    if (old->servers[same].is_tls != new->servers[index].is_tls) {
+        (void)schema_bad(schema, yaml_child(node, STR("new")),
+                         "servers[%u] is backends.old.servers[%d]" MIXED, index, same);
+    } else if (is_same_host(old, new)) {
+        (void)schema_bad(schema, yaml_child(node, STR("new")),
+                         "servers[%u] is backends.old.servers[%d]: a server is on one side only",
+                         index, same);
+    }
+}
+
+/* The authorities of the system are the same for both sides: one look is enough. */
+static void check_authorities(struct schema *schema, const struct yaml_node *node,
+                              const struct config_backend *backends)
+{
+    for (int side = 0; side < SIDES; side++) {
+        const struct config_backend *backend = &backends[side];
+        struct error error;
+        if (!has_tls(backend) || !backend->tls.verify || backend->tls.ca_file.len > 0)
+            continue;
+        if (!certificates_has_authorities(&error)) {
+            (void)schema_bad_key(schema, yaml_child(node, str_of(side_name((enum side)side))),
+                                 "tls", "%s", error.text);
+        }
+        return;
+    }
 }
 
 static void check_sides(struct schema *schema, const struct yaml_node *node, void *base)
@@ -220,19 +280,13 @@ static void check_sides(struct schema *schema, const struct yaml_node *node, voi
     const struct config_backend *backends = base;
     const struct config_backend *old = &backends[SIDE_OLD];
     const struct config_backend *new = &backends[SIDE_NEW];
-    for (unsigned i = 0; i < new->server_count; i++) {
-        int same = find_server(old, old->server_count, &new->servers[i]);
-        if (same >= 0 && is_same_host(old, new)) {
-            (void)schema_bad(schema, yaml_child(node, STR("new")),
-                             "servers[%u] is backends.old.servers[%d]: a server is on one side "
-                             "only",
-                             i, same);
-        }
-    }
+    for (unsigned i = 0; i < new->server_count; i++)
+        check_server(schema, node, backends, i);
     if (str_eq(old->name, new->name)) {
         (void)schema_bad_key(schema, yaml_child(node, STR("new")), "name",
                              "both backends have this name");
     }
+    check_authorities(schema, node, backends);
 }
 
 static const struct schema_key BACKENDS_KEYS[] = {

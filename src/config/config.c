@@ -133,7 +133,7 @@ bool config_can_replace(const struct config *now, const struct config *next, str
         const char *key;
         bool is_same;
     } fixed[] = {
-        {"listen", same_listeners(now, next)},
+        {"listen[].address", same_listeners(now, next)},
         {"admin.address", addr_eq(&now->admin.address, &next->admin.address)},
         {"state_file", str_eq(now->state_file, next->state_file)},
         {"workers", now->workers == next->workers},
@@ -144,6 +144,10 @@ bool config_can_replace(const struct config *now, const struct config *next, str
             return error_set(error, "%s cannot change while the proxy runs: restart it",
                              fixed[i].key);
         }
+    }
+    if ((now->admin.pair_count > 0) != (next->admin.pair_count > 0)) {
+        return error_set(error, "admin.tls can change while the proxy runs, but neither come nor "
+                                "go: restart it");
     }
     return true;
 }

@@ -1,163 +1,39 @@
 /*
  * keys.c - the table of the whole file, and the sections that need no more than a table.
  *
- * Sections with a mind of their own are next door: backends.c, routes.c, sticky.c, trust.c, and
- * later.c for what does not work yet. Every default in the program stands in one of these tables.
+ * Sections with a mind of their own are next door: listen.c, backends.c, routes.c, sticky.c,
+ * trust.c, and later.c for what does not work yet. Every default in the program stands in one of
+ * these tables.
  */
 #include "config/keys.h"
 
-#include <stdlib.h>
-
 #include "config/backends.h"
 #include "config/later.h"
+#include "config/listen.h"
 #include "config/readers.h"
 #include "config/routes.h"
 #include "config/secret.h"
 #include "config/sticky.h"
 #include "config/trust.h"
 
-#define KIB        1024
-#define MIB        (1024 * KIB)
-#define GIB        (1024 * (uint64_t)MIB)
-#define HOUR_MS    3600000
-#define DAY_MS     (24 * HOUR_MS)
-#define LISTEN_MAX 16
+#define KIB     1024
+#define MIB     (1024 * KIB)
+#define GIB     (1024 * (uint64_t)MIB)
+#define HOUR_MS 3600000
+#define DAY_MS  (24 * HOUR_MS)
 
 static const struct reader_word FILE_PATH = {word_file};
 static const struct reader_word OWN_HEADER = {word_own_header};
 
-/* ---- listen and admin ---- */
+/* ---- words ---- */
 
-static bool read_address(struct schema *schema, const struct yaml_node *node, struct str *text,
-                         struct addr *address)
-{
-    const char *expected = "expected an address and port such as 127.0.0.1:8080 or [::]:8080";
-    struct str value = STR("");
-    if (!schema_scalar(schema, node, expected, &value))
-        return false;
-    if (!addr_parse(value, address))
-        return schema_expected(schema, node, expected);
-    *text = value;
-    return true;
-}
-
-static bool read_listen_address(struct schema *schema, const struct yaml_node *node,
-                                const struct schema_key *key, void *place)
-{
-    (void)key;
-    struct config_listen *listen = place;
-    return read_address(schema, node, &listen->text, &listen->address);
-}
-
-static bool read_admin_address(struct schema *schema, const struct yaml_node *node,
-                               const struct schema_key *key, void *place)
-{
-    (void)key;
-    struct config_admin *admin = place;
-    return read_address(schema, node, &admin->text, &admin->address);
-}
-
-static const struct schema_key LISTEN_KEYS[] = {
-    {"address", read_listen_address, PLACE_WHOLE, NULL, SCHEMA_REQUIRED, NULL, NULL},
-    {"tls", later_certificates, PLACE_WHOLE, NULL, SCHEMA_NULLABLE | SCHEMA_NO_PLACE, NULL,
-     LATER_LISTEN_TLS},
-    {"proxy_protocol", reader_bool, 0, sizeof(bool), "false", SCHEMA_NO_PLACE, NULL,
-     LATER_PROXY_PROTOCOL},
-};
-static const struct schema_map LISTEN_MAP = SCHEMA_MAP(LISTEN_KEYS, NULL);
-
-/* The platform says by PORT where it expects us (Railway does, and so do many others). */
-static bool listen_on_port(struct schema *schema, const struct yaml_node *node,
-                           struct config *config)
-{
-    uint64_t port = 0;
-    const char *text = getenv("PORT");
-    if (text == NULL) {
-        return schema_bad(schema, node,
-                          "missing: write \"listen: [{address: 127.0.0.1:8080}]\", or set the "
-                          "environment variable PORT to listen on 0.0.0.0 at that port");
-    }
-    if (!str_to_u64(str_of(text), &port) || port < 1 || port > 65535) {
-        return schema_bad(schema, node,
-                          "missing, and the environment variable PORT is no port from 1 to 65535: "
-                          "set it right, or write \"listen: [{address: 127.0.0.1:8080}]\"");
-    }
-    config->listen = arena_array(schema->arena, 1, sizeof(*config->listen));
-    config->listen_count = 1;
-    config->listen->text = arena_printf(schema->arena, "0.0.0.0:%u", (unsigned)port);
-    return addr_parse(config->listen->text, &config->listen->address);
-}
-
-/* Port 0 takes any free port, so two of those are different listeners. */
-static bool is_same_place(const struct addr *a, const struct addr *b)
-{
-    return addr_port(a) != 0 && addr_eq(a, b);
-}
-
-static bool check_listeners(struct schema *schema, const struct yaml_node *node,
-                            const struct config *config)
-{
-    for (unsigned i = 1; i < config->listen_count; i++) {
-        for (unsigned j = 0; j < i; j++) {
-            if (is_same_place(&config->listen[i].address, &config->listen[j].address)) {
-                return schema_bad(schema, node, "listen[%u] and listen[%u] have the same address",
-                                  j, i);
-            }
-        }
-    }
-    return true;
-}
-
-static bool read_listen(struct schema *schema, const struct yaml_node *node,
-                        const struct schema_key *key, void *place)
-{
-    (void)key;
-    static const struct schema_key ITEM = {.name = "",
-                                           .read = reader_section,
-                                           .width = sizeof(struct config_listen),
-                                           .argument = &LISTEN_MAP};
-    struct config *config = place;
-    void *items = NULL;
-    if (yaml_is_null(node))
-        return listen_on_port(schema, node, config);
-    if (!schema_list_read(schema, node, &ITEM, "addresses", LISTEN_MAX, &items,
-                          &config->listen_count))
-        return false;
-    config->listen = items;
-    if (config->listen_count == 0) {
-        return schema_bad(schema, node,
-                          "expected at least one address such as [{address: 127.0.0.1:8080}]");
-    }
-    return check_listeners(schema, node, config);
-}
-
-static void check_admin(struct schema *schema, const struct yaml_node *node, void *base)
-{
-    const struct config_admin *admin = base;
-    if (admin->token.len == 0 && !addr_is_loopback(&admin->address)) {
-        (void)schema_bad_key(schema, node, "token_file",
-                             "needed because the admin address is not a loopback address: without "
-                             "a token anybody who reaches it could move your users");
-    }
-}
-
-static const struct reader_range TOKEN = {1, SECRET_MAX_BYTES, false};
-static const struct reader_range OVERRIDE_SECRET = {1, SECRET_MAX_BYTES, false};
-
-static const struct schema_key ADMIN_KEYS[] = {
-    {"address", read_admin_address, PLACE_WHOLE, "127.0.0.1:9901", 0, NULL, NULL},
-    {"token_file", secret_reader, PLACE(struct config_admin, token), "null", SCHEMA_NULLABLE,
-     &TOKEN, NULL},
-    {"tls", later_certificates, PLACE_WHOLE, NULL, SCHEMA_NULLABLE | SCHEMA_NO_PLACE, NULL,
-     LATER_ADMIN_TLS},
-};
-static const struct schema_map ADMIN_MAP = SCHEMA_MAP(ADMIN_KEYS, check_admin);
+static const struct reader_range SECRET = {1, SECRET_MAX_BYTES, false};
 
 static const struct schema_key OVERRIDE_KEYS[] = {
     {"header", reader_word, PLACE(struct override, header), "X-Cutover-Backend", SCHEMA_NULLABLE,
      &OWN_HEADER, NULL},
-    {"secret_file", secret_reader, PLACE(struct override, secret), "null", SCHEMA_NULLABLE,
-     &OVERRIDE_SECRET, NULL},
+    {"secret_file", secret_reader, PLACE(struct override, secret), "null", SCHEMA_NULLABLE, &SECRET,
+     NULL},
 };
 static const struct schema_map OVERRIDE_MAP = SCHEMA_MAP(OVERRIDE_KEYS, NULL);
 
@@ -213,7 +89,7 @@ static const struct schema_key RETRY_KEYS[] = {
 };
 static const struct schema_map RETRY_MAP = SCHEMA_MAP(RETRY_KEYS, NULL);
 
-/* 0 is none. Not for these two: a connection attempt must end, and so must an idle connection. */
+/* 0 is none. Not for these: an attempt to connect must end, and so must an idle connection. */
 static const struct reader_range TIMEOUT = {10, DAY_MS, true};
 static const struct reader_range ALWAYS = {10, DAY_MS, false};
 static const struct reader_range TUNNEL_IDLE = {10, 30 * (uint64_t)DAY_MS, true};
@@ -224,16 +100,15 @@ static const struct reader_range DRAIN = {1, HOUR_MS, true};
 #member, reader_duration, PLACE(struct config_timeouts, member), value, 0, &(range), NULL \
     }
 static const struct schema_key TIMEOUT_KEYS[] = {
-    TIMEOUT_KEY(client_header, "15s", TIMEOUT),
+    TIMEOUT_KEY(client_header, "15s", TIMEOUT), /* clients */
     TIMEOUT_KEY(client_body, "60s", TIMEOUT),
     TIMEOUT_KEY(client_idle, "75s", TIMEOUT),
-    TIMEOUT_KEY(connect, "3s", ALWAYS),
-    {"tls_handshake", reader_duration, PLACE(struct config_timeouts, tls_handshake), "5s", 0,
-     &TIMEOUT, LATER_HANDSHAKE},
+    TIMEOUT_KEY(connect, "3s", ALWAYS), /* servers */
+    TIMEOUT_KEY(tls_handshake, "5s", ALWAYS),
     TIMEOUT_KEY(response_header, "300s", TIMEOUT),
     TIMEOUT_KEY(response_body, "300s", TIMEOUT),
     TIMEOUT_KEY(upstream_idle, "4s", ALWAYS),
-    TIMEOUT_KEY(tunnel_idle, "1h", TUNNEL_IDLE),
+    TIMEOUT_KEY(tunnel_idle, "1h", TUNNEL_IDLE), /* both */
     TIMEOUT_KEY(drain, "25s", DRAIN),
 };
 static const struct schema_map TIMEOUT_MAP = SCHEMA_MAP(TIMEOUT_KEYS, NULL);
@@ -256,12 +131,31 @@ static const struct schema_map LIMIT_MAP = SCHEMA_MAP(LIMIT_KEYS, NULL);
 
 /* ---- messages and lines ---- */
 
+static void check_forwarded(struct schema *schema, const struct yaml_node *node, void *base)
+{
+    const struct config_forwarded *forwarded = base;
+    if (forwarded->secret.len > 0 && forwarded->client_ip_header.len == 0) {
+        (void)schema_bad_key(schema, node, "secret_file",
+                             "needs client_ip_header: the secret tells your application that this "
+                             "header comes from the proxy");
+    }
+    if (str_eq_nocase(forwarded->secret_header, forwarded->client_ip_header)) {
+        (void)schema_bad_key(schema, node, "secret_header",
+                             "is the same header as client_ip_header: the address and the secret "
+                             "need one each");
+    }
+}
+
 static const struct schema_key FORWARDED_KEYS[] = {
     {"trust", trust_reader, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL, NULL},
     {"client_ip_header", reader_word, PLACE(struct config_forwarded, client_ip_header), "null",
      SCHEMA_NULLABLE, &OWN_HEADER, NULL},
+    {"secret_file", secret_reader, PLACE(struct config_forwarded, secret), "null", SCHEMA_NULLABLE,
+     &SECRET, NULL},
+    {"secret_header", reader_word, PLACE(struct config_forwarded, secret_header),
+     "X-Cutover-Secret", 0, &OWN_HEADER, NULL},
 };
-static const struct schema_map FORWARDED_MAP = SCHEMA_MAP(FORWARDED_KEYS, NULL);
+static const struct schema_map FORWARDED_MAP = SCHEMA_MAP(FORWARDED_KEYS, check_forwarded);
 
 static const struct schema_key REWRITE_KEYS[] = {
     {"location", reader_bool, PLACE(struct config_rewrite, location), "true", 0, NULL, NULL},
@@ -313,7 +207,7 @@ static void check_listener(struct schema *schema, const struct yaml_node *node,
 {
     const struct addr *listen = &config->listen[index].address;
 
-    if (is_same_place(listen, &config->admin.address))
+    if (listen_is_same_place(listen, &config->admin.address))
         (void)schema_bad_key(schema, node, "admin", "has the same address as listen[%u]", index);
     for (int side = 0; side < SIDES; side++) {
         const struct config_backend *backend = &config->backends[side];
@@ -326,18 +220,34 @@ static void check_listener(struct schema *schema, const struct yaml_node *node,
     }
 }
 
+/* A tester's header is taken out of requests, so it cannot be one that is put in. */
+static void check_headers(struct schema *schema, const struct yaml_node *node,
+                          const struct config *config)
+{
+    const struct yaml_node *forwarded = yaml_child(node, STR("forwarded"));
+    const char *problem = "is the same header as override.header, which servers never see";
+
+    if (forwarded == NULL || config->override.header.len == 0)
+        return;
+    if (str_eq_nocase(config->forwarded.client_ip_header, config->override.header))
+        (void)schema_bad_key(schema, forwarded, "client_ip_header", "%s", problem);
+    if (str_eq_nocase(config->forwarded.secret_header, config->override.header))
+        (void)schema_bad_key(schema, forwarded, "secret_header", "%s", problem);
+}
+
 static void check_config(struct schema *schema, const struct yaml_node *node, void *base)
 {
     const struct config *config = base;
 
     for (unsigned i = 0; i < config->listen_count; i++)
         check_listener(schema, node, config, i);
+    check_headers(schema, node, config);
 }
 
 static const struct reader_names FAILOVERS = READER_NAMES("both", "to_old", "none");
 
 static const struct schema_key CONFIG_KEYS[] = {
-    {"listen", read_listen, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL, NULL},
+    {"listen", listen_reader, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL, NULL},
     {"admin", reader_section, PLACE(struct config, admin), SCHEMA_NOTHING, 0, &ADMIN_MAP, NULL},
     {"state_file", reader_word, PLACE(struct config, state_file), "/var/lib/cutover/state.json", 0,
      &FILE_PATH, NULL},

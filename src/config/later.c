@@ -1,5 +1,5 @@
 /*
- * later.c - types and limits of the keys that are still without effect: TLS and the plan.
+ * later.c - types and limits of the keys that are still without effect: the plan.
  *
  * What is read here lands in structs that nobody looks at. They exist so that the tables below are
  * of the same kind as all others and can move to their place when the feature comes.
@@ -8,64 +8,7 @@
 
 #include "config/readers.h"
 
-#define FILES_MAX 64
 #define STEPS_MAX 100
-
-static const struct reader_word FILE_PATH = {word_file};
-static const struct reader_word DOMAIN = {word_domain};
-
-static bool read_strings(struct schema *schema, const struct yaml_node *node,
-                         const struct schema_key *key, void *place)
-{
-    struct schema_key item = {
-        .name = "", .read = reader_word, .width = sizeof(struct str), .argument = key->argument};
-    void *items = NULL;
-    unsigned count = 0;
-    (void)place;
-    return schema_list_read(schema, node, &item, key->name, FILES_MAX, &items, &count);
-}
-
-/* ---- TLS ---- */
-
-struct certificate {
-    struct str certificate, key;
-};
-
-static const struct schema_key CERTIFICATE_KEYS[] = {
-    {"certificate", reader_word, PLACE(struct certificate, certificate), NULL, SCHEMA_REQUIRED,
-     &FILE_PATH, NULL},
-    {"key", reader_word, PLACE(struct certificate, key), NULL, SCHEMA_REQUIRED, &FILE_PATH, NULL},
-};
-static const struct schema_map CERTIFICATE_MAP = SCHEMA_MAP(CERTIFICATE_KEYS, NULL);
-
-bool later_certificates(struct schema *schema, const struct yaml_node *node,
-                        const struct schema_key *key, void *place)
-{
-    static const struct schema_key ITEM = {.name = "",
-                                           .read = reader_section,
-                                           .width = sizeof(struct certificate),
-                                           .argument = &CERTIFICATE_MAP};
-    void *items = NULL;
-    unsigned count = 0;
-    (void)key;
-    (void)place;
-    return schema_list_read(schema, node, &ITEM, "certificates", FILES_MAX, &items, &count);
-}
-
-struct backend_tls {
-    bool verify;
-    struct str ca_file;
-};
-
-static const struct schema_key BACKEND_TLS_KEYS[] = {
-    {"verify", reader_bool, PLACE(struct backend_tls, verify), "true", 0, NULL, NULL},
-    {"ca_file", reader_word, PLACE(struct backend_tls, ca_file), "null", SCHEMA_NULLABLE,
-     &FILE_PATH, NULL},
-    {"names", read_strings, PLACE_WHOLE, "null", 0, &DOMAIN, NULL},
-};
-const struct schema_map LATER_BACKEND_TLS_MAP = SCHEMA_MAP(BACKEND_TLS_KEYS, NULL);
-
-/* ---- the plan ---- */
 
 struct step {
     unsigned weight;

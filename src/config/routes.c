@@ -49,9 +49,8 @@ static bool is_given(const struct yaml_node *node, struct str key)
     return child != NULL && !yaml_is_null(child);
 }
 
-static void check_kind(struct schema *schema, const struct yaml_node *node, void *base)
+static void check_kind(struct schema *schema, const struct yaml_node *node, struct route *route)
 {
-    struct route *route = base;
     bool is_pinned = is_given(node, STR("pin"));
     bool is_weighted = is_given(node, STR("weight"));
     if (is_pinned && is_weighted) {
@@ -62,9 +61,29 @@ static void check_kind(struct schema *schema, const struct yaml_node *node, void
     route->kind = is_pinned ? ROUTE_PINNED : is_weighted ? ROUTE_WEIGHTED : ROUTE_FOLLOWS;
 }
 
+static void check_skew(struct schema *schema, const struct yaml_node *node,
+                       const struct route *route)
+{
+    bool has_safe = route->method_count == 0;
+    for (unsigned i = 0; i < route->method_count; i++)
+        has_safe = has_safe || str_eq(route->methods[i], STR("GET")) ||
+                   str_eq(route->methods[i], STR("HEAD"));
+    if (route->asks_other && !has_safe) {
+        (void)schema_bad_key(schema, node, "on_404",
+                             "other_side is for GET and HEAD alone, and methods has neither");
+    }
+}
+
+static void check_route(struct schema *schema, const struct yaml_node *node, void *base)
+{
+    check_kind(schema, node, base);
+    check_skew(schema, node, base);
+}
+
 static const struct reader_word NAME = {word_route_name};
 static const struct reader_word PATH = {word_route_path};
 static const struct reader_names SIDE_NAMES = READER_NAMES("old", "new");
+static const struct reader_names ON_404 = READER_NAMES("pass", "other_side");
 
 static const struct schema_key ROUTE_KEYS[] = {
     {"name", reader_word, PLACE(struct route, name), NULL, SCHEMA_REQUIRED, &NAME, NULL},
@@ -73,8 +92,9 @@ static const struct schema_key ROUTE_KEYS[] = {
     {"pin", reader_enum, PLACE(struct route, pin), "null", SCHEMA_NULLABLE, &SIDE_NAMES, NULL},
     {"weight", reader_percentage, PLACE(struct route, initial_weight), "null", SCHEMA_NULLABLE,
      NULL, NULL},
+    {"on_404", reader_enum, PLACE(struct route, asks_other), "pass", 0, &ON_404, NULL},
 };
-static const struct schema_map ROUTE_MAP = SCHEMA_MAP(ROUTE_KEYS, check_kind);
+static const struct schema_map ROUTE_MAP = SCHEMA_MAP(ROUTE_KEYS, check_route);
 
 /* The same path again, for no method that the first leaves over. A route that lies within an
  * earlier, wider one is left alone: the order may be meant, and reading it is the reader's

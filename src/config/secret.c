@@ -6,9 +6,9 @@
 #include "config/secret.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "config/files.h"
 
 #define FILE_MAX_BYTES (SECRET_MAX_BYTES + 64)
 
@@ -24,22 +24,6 @@ static bool read_all(int fd, char *bytes, size_t *len)
         *len += got > 0 ? (size_t)got : 0;
     }
     return true;
-}
-
-/* O_NONBLOCK: a pipe by that name must not hold up the start. */
-static bool read_file(const char *path, char *bytes, size_t *len, struct error *error)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return error_set_errno(error, errno, "cannot open it");
-    struct stat info;
-    bool good = fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
-    if (!good)
-        (void)error_set(error, "not a plain file");
-    else if (!read_all(fd, bytes, len))
-        good = error_set_errno(error, errno, "cannot read it");
-    (void)close(fd);
-    return good;
 }
 
 static bool is_space(char c)
@@ -64,16 +48,6 @@ static bool is_secret(struct str text, uint64_t min)
     return text.len >= min && text.len <= SECRET_MAX_BYTES;
 }
 
-/* Names the file as it is written, which may be by a variable. */
-static bool bad_file(struct schema *schema, const struct yaml_node *node, const char *why)
-{
-    struct buf file = BUF_EMPTY;
-    config_problem_quote(&file, node->text);
-    (void)schema_bad(schema, node, "the file \"%.*s\": %s", STR_ARG(buf_str(&file)), why);
-    buf_deinit(&file);
-    return false;
-}
-
 bool secret_reader(struct schema *schema, const struct yaml_node *node,
                    const struct schema_key *key, void *place)
 {
@@ -88,13 +62,18 @@ bool secret_reader(struct schema *schema, const struct yaml_node *node,
         return true; /* ${NAME:-}: as null */
     if (!word_file(path, &error))
         return schema_expected(schema, node, error.text);
-    if (!read_file(path.data, bytes, &len, &error))
-        return bad_file(schema, node, error.text);
+    int fd = file_open(schema, node, path);
+    if (fd < 0)
+        return false;
+    bool was_read = read_all(fd, bytes, &len) || error_set_errno(&error, errno, "cannot read it");
+    (void)close(fd);
+    if (!was_read)
+        return file_bad(schema, node, error.text);
     struct str secret = trim(str_from(bytes, len));
     if (!is_secret(secret, range->min)) {
         (void)error_set(&error, "it must hold one word of %u to %d visible ASCII characters",
                         (unsigned)range->min, SECRET_MAX_BYTES);
-        return bad_file(schema, node, error.text);
+        return file_bad(schema, node, error.text);
     }
     *(struct str *)place = arena_str(schema->arena, secret);
     return true;

@@ -24,12 +24,13 @@ static const char *const CLOUDFLARE[] = {
 
 static const struct preset {
     const char *name;
+    enum forward_edge edge;
     const char *const *ranges;
     unsigned count;
 } PRESETS[] = {
-    {"railway", RAILWAY, ARRAY_LEN(RAILWAY)},
-    {"alb", ALB, ARRAY_LEN(ALB)},
-    {"cloudflare", CLOUDFLARE, ARRAY_LEN(CLOUDFLARE)},
+    {"railway", FORWARD_EDGE_RAILWAY, RAILWAY, ARRAY_LEN(RAILWAY)},
+    {"alb", FORWARD_EDGE_ALB, ALB, ARRAY_LEN(ALB)},
+    {"cloudflare", FORWARD_EDGE_CLOUDFLARE, CLOUDFLARE, ARRAY_LEN(CLOUDFLARE)},
 };
 
 /* What one entry stands for. */
@@ -69,9 +70,10 @@ static unsigned count_ranges(const struct trusted *entries, unsigned count)
 static void add_preset(const struct preset *preset, struct config_forwarded *forwarded)
 {
     for (unsigned i = 0; i < preset->count; i++) {
-        bool good =
-            cidr_parse(str_of(preset->ranges[i]), &forwarded->trust[forwarded->trust_count++]);
+        struct config_trust *trust = &forwarded->trust[forwarded->trust_count++];
+        bool good = cidr_parse(str_of(preset->ranges[i]), &trust->range);
         CHECK(good);
+        trust->edge = preset->edge;
     }
 }
 
@@ -93,6 +95,7 @@ bool trust_reader(struct schema *schema, const struct yaml_node *node, const str
         if (entries[i].preset != NULL)
             add_preset(entries[i].preset, forwarded);
         else
-            forwarded->trust[forwarded->trust_count++] = entries[i].range;
+            forwarded->trust[forwarded->trust_count++] =
+                (struct config_trust){entries[i].range, FORWARD_EDGE_PROXY};
     return true;
 }

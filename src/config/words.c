@@ -165,6 +165,13 @@ bool word_domain(struct str text, struct error *error)
     return word_is_host_name(text) || error_set(error, "expected a domain such as example.org");
 }
 
+bool word_certificate_name(struct str text, struct error *error)
+{
+    bool is_wild = str_starts_with(text, STR("*."));
+    return word_is_host_name(is_wild ? str_slice(text, 2, text.len) : text) ||
+           error_set(error, "expected a name such as app.example.org or \"*.up.railway.app\"");
+}
+
 /* ":3000" behind the host; nothing is port 0. */
 static bool split_port(struct str text, uint16_t *port)
 {

@@ -117,6 +117,20 @@ static bool line_has(struct str text, size_t line, struct str part)
     return memmem(whole.data, whole.len, part.data, part.len) != NULL;
 }
 
+/* What libyaml cannot know: values of ours that mean something else in YAML without quotes. */
+static const char *hint(const struct yaml_reader *reader)
+{
+    size_t line = reader->parser.problem_mark.line;
+    const char *context = reader->parser.context;
+    if (line_has(reader->text, line, STR("${")))
+        return " (a ${NAME} inside [...] or {...} must be quoted: \"${NAME}\")";
+    if (context != NULL && strstr(context, "alias") != NULL)
+        return " (a value that starts with * must be quoted: \"*.example.org\")";
+    if (line_has(reader->text, line, STR("[:")))
+        return " (an address that starts with [ must be quoted: \"[::]:8080\")";
+    return "";
+}
+
 static void report_syntax(struct yaml_reader *reader)
 {
     const yaml_parser_t *parser = &reader->parser;
@@ -134,10 +148,7 @@ static void report_syntax(struct yaml_reader *reader)
     config_problems_add(reader->problems, line_of(parser->problem_mark),
                         column_of(parser->problem_mark), STR(""), "bad YAML: %s%s%s%s",
                         parser->context == NULL ? "" : parser->context,
-                        parser->context == NULL ? "" : ": ", problem,
-                        line_has(reader->text, parser->problem_mark.line, STR("${"))
-                            ? " (a ${NAME} inside [...] or {...} must be quoted: \"${NAME}\")"
-                            : "");
+                        parser->context == NULL ? "" : ": ", problem, hint(reader));
 }
 
 /* ---- events to nodes ---- */

@@ -1,5 +1,5 @@
 /*
- * admin_conn.c - the libuv side of a connection: what came goes into `in` and is given to
+ * admin_conn.c - the stream's side of a connection: what came goes into `in` and is given to
  * admin_request_run, what is to be said stands in `out` (states drawn in admin_conn.h).
  *
  * Every answer that ends a connection is followed by a half-close and a short while of reading and
@@ -11,10 +11,11 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "control/admin_request.h"
 #include "control/admin_stream.h"
+#include "control/certificates.h"
 
-#define READ_BYTES       16384
 #define IDLE_MS          30000 /* kept, with no request under way */
 #define LINGER_MS        5000
 #define WIND_UP_MS       1000
@@ -22,11 +23,15 @@
 
 static void on_deadline(uv_timer_t *timer);
 
+static struct admin_conn *of_stream(struct stream *stream)
+{
+    return CONTAINER_OF(stream, struct admin_conn, stream);
+}
+
 /* The end */
 
-static void on_closed(uv_handle_t *handle)
+static void free_when_closed(struct admin_conn *conn)
 {
-    struct admin_conn *conn = handle->data;
     if (--conn->open_handles > 0)
         return;
     list_remove(&conn->node);
@@ -35,9 +40,18 @@ static void on_closed(uv_handle_t *handle)
     buf_deinit(&conn->head);
     buf_deinit(&conn->body);
     buf_deinit(&conn->out);
-    buf_deinit(&conn->sending);
     message_deinit(&conn->message);
     mem_free(conn);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    free_when_closed(handle->data);
+}
+
+static void on_close(struct stream *stream)
+{
+    free_when_closed(of_stream(stream));
 }
 
 void admin_conn_close(struct admin_conn *conn)
@@ -47,8 +61,8 @@ void admin_conn_close(struct admin_conn *conn)
     if (conn->state == ADMIN_STREAM)
         admin_stream_stop(conn);
     conn->state = ADMIN_CLOSED;
-    uv_close((uv_handle_t *)&conn->tcp, on_closed);
-    uv_close((uv_handle_t *)&conn->timer, on_closed);
+    stream_close(&conn->stream);
+    uv_close((uv_handle_t *)&conn->timer, on_timer_closed);
 }
 
 void admin_conn_wind_up(struct admin_conn *conn)
@@ -58,7 +72,7 @@ void admin_conn_wind_up(struct admin_conn *conn)
         return;
     }
     conn->keep_alive = false;
-    admin_conn_arm(conn, WIND_UP_MS);
+    admin_conn_arm(conn, stream_pending(&conn->stream) > 0 ? WIND_UP_MS : 0);
 }
 
 void admin_conn_arm(struct admin_conn *conn, uint64_t timeout_ms)
@@ -69,57 +83,35 @@ void admin_conn_arm(struct admin_conn *conn, uint64_t timeout_ms)
 
 /* Reading */
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *space)
+static void on_read(struct stream *stream, struct str data, int status)
 {
-    struct admin_conn *conn = handle->data;
-    (void)suggested;
-    *space = uv_buf_init(buf_reserve(&conn->in, READ_BYTES), READ_BYTES);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *space)
-{
-    struct admin_conn *conn = stream->data;
-    (void)space;
-    if (size < 0) {
+    struct admin_conn *conn = of_stream(stream);
+    bool is_answering = conn->state == ADMIN_WAIT || conn->state == ADMIN_WRITE;
+    if (data.len == 0 && status == 0 && is_answering) {
+        conn->has_ended = true; /* TLS: said together with the request */
+        return;
+    }
+    if (data.len == 0) {
         admin_conn_close(conn);
         return;
     }
-    if (conn->state == ADMIN_READ_HEAD && size > 0 && buf_len(&conn->in) == 0)
-        admin_conn_arm(conn, ADMIN_REQUEST_MS); /* idle until now */
-    buf_commit(&conn->in, (size_t)size);
     if (conn->state == ADMIN_LINGER || conn->state == ADMIN_STREAM)
-        buf_clear(&conn->in);
-    else if (size > 0)
-        admin_request_run(conn);
-}
-
-static void read_on(struct admin_conn *conn)
-{
-    int status = uv_read_start((uv_stream_t *)&conn->tcp, on_alloc, on_read);
-    if (status < 0 && status != UV_EALREADY)
-        admin_conn_close(conn);
+        return;
+    if (conn->state == ADMIN_READ_HEAD && buf_len(&conn->in) == 0)
+        admin_conn_arm(conn, ADMIN_REQUEST_MS); /* idle until now */
+    buf_append_str(&conn->in, data);
+    admin_request_run(conn);
 }
 
 /* Writing */
-
-static void on_shutdown(uv_shutdown_t *shutdown, int status)
-{
-    struct admin_conn *conn = shutdown->data;
-    if (status < 0)
-        admin_conn_close(conn);
-}
 
 static void linger(struct admin_conn *conn)
 {
     conn->state = ADMIN_LINGER;
     buf_clear(&conn->in);
-    conn->shutdown.data = conn;
-    if (uv_shutdown(&conn->shutdown, (uv_stream_t *)&conn->tcp, on_shutdown) < 0) {
-        admin_conn_close(conn);
-        return;
-    }
+    stream_shutdown(&conn->stream);
     admin_conn_arm(conn, conn->admin->is_stopping ? WIND_UP_MS : LINGER_MS);
-    read_on(conn);
+    stream_resume(&conn->stream);
 }
 
 /* The next request begins; it may be in `in` already. */
@@ -131,41 +123,57 @@ static void next_request(struct admin_conn *conn)
     buf_deinit(&conn->head);
     buf_deinit(&conn->body);
     admin_conn_arm(conn, buf_len(&conn->in) > 0 ? ADMIN_REQUEST_MS : IDLE_MS);
-    read_on(conn);
+    stream_resume(&conn->stream);
     admin_request_run(conn);
 }
 
-static void on_written(uv_write_t *write, int status)
+static void answer_is_out(struct admin_conn *conn)
 {
-    struct admin_conn *conn = write->data;
-    conn->is_writing = false;
-    buf_deinit(&conn->sending);
-    if (conn->state != ADMIN_WRITE)
-        return;
-    if (status < 0)
-        admin_conn_close(conn);
-    else if (conn->keep_alive)
+    bool has_more = conn->keep_alive && (!conn->has_ended || buf_len(&conn->in) > 0);
+    if (has_more)
         next_request(conn);
+    else if (conn->has_ended)
+        admin_conn_close(conn);
     else
         linger(conn);
+}
+
+int admin_conn_send(struct admin_conn *conn)
+{
+    struct str bytes = buf_str(&conn->out);
+    struct iovec iov = {.iov_base = (char *)(uintptr_t)bytes.data, .iov_len = bytes.len};
+    int status = stream_write(&conn->stream, &iov, 1);
+    buf_deinit(&conn->out);
+    conn->unsent = stream_pending(&conn->stream);
+    return status;
 }
 
 void admin_conn_write(struct admin_conn *conn)
 {
     conn->state = ADMIN_WRITE;
-    conn->sending = conn->out;
-    buf_init(&conn->out);
-    struct str bytes = buf_str(&conn->sending);
-    uv_buf_t vector = uv_buf_init((char *)(uintptr_t)bytes.data, (unsigned)bytes.len);
-    conn->write.data = conn;
-    conn->is_writing = true;
-    uv_read_stop((uv_stream_t *)&conn->tcp);
-    if (uv_write(&conn->write, (uv_stream_t *)&conn->tcp, &vector, 1, on_written) < 0) {
+    stream_pause(&conn->stream);
+    if (admin_conn_send(conn) < 0) {
         admin_conn_close(conn);
         return;
     }
-    conn->unsent = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
-    admin_conn_arm(conn, ADMIN_REQUEST_MS);
+    /* Also an answer that is out by now waits for the loop's next turn: requests that were sent
+     * ahead neither nest nor keep others waiting. */
+    admin_conn_arm(conn, conn->unsent > 0 ? ADMIN_REQUEST_MS : 0);
+}
+
+static void on_drain(struct stream *stream)
+{
+    struct admin_conn *conn = of_stream(stream);
+    if (conn->state == ADMIN_WRITE)
+        answer_is_out(conn);
+    else if (conn->state == ADMIN_STREAM)
+        admin_stream_flush(conn);
+}
+
+static void on_error(struct stream *stream, int status)
+{
+    (void)status;
+    admin_conn_close(of_stream(stream));
 }
 
 /* Deadlines */
@@ -173,7 +181,7 @@ void admin_conn_write(struct admin_conn *conn)
 /* A slow reader is fine as long as it reads. */
 static bool write_makes_progress(struct admin_conn *conn)
 {
-    size_t left = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
+    size_t left = stream_pending(&conn->stream);
     bool moved = left < conn->unsent;
     conn->unsent = left;
     return moved && !conn->admin->is_stopping;
@@ -187,6 +195,8 @@ static void on_deadline(uv_timer_t *timer)
         admin_conn_write(conn);
     else if (conn->state == ADMIN_STREAM)
         admin_stream_tick(conn);
+    else if (conn->state == ADMIN_WRITE && stream_pending(&conn->stream) == 0)
+        answer_is_out(conn);
     else if (conn->state == ADMIN_WRITE && write_makes_progress(conn))
         admin_conn_arm(conn, ADMIN_REQUEST_MS);
     else if (conn->state <= ADMIN_READ_BODY && is_partial)
@@ -197,11 +207,41 @@ static void on_deadline(uv_timer_t *timer)
 
 /* The beginning */
 
+static void refuse_when_full(struct admin_conn *conn)
+{
+    if (conn->is_over_limit)
+        admin_request_refuse(conn, 503, control_result_code(CONTROL_BUSY),
+                             "too many admin connections");
+}
+
+/* Who connects and goes away again has not failed at anything. */
+static void on_connect(struct stream *stream, int status)
+{
+    struct admin_conn *conn = of_stream(stream);
+    if (status == 0) {
+        refuse_when_full(conn);
+        return;
+    }
+    if (stream_tls_fault(stream) != TLS_FINE) {
+        log_event(LOG_WARN, "admin TLS handshake failed", LOG_TEXT("peer", conn->peer),
+                  LOG_TEXT("reason", stream_tls_error(stream)));
+    }
+    admin_conn_close(conn);
+}
+
+static const struct stream_ops conn_ops = {
+    .on_connect = on_connect,
+    .on_read = on_read,
+    .on_drain = on_drain,
+    .on_error = on_error,
+    .on_close = on_close,
+};
+
 static void note_peer(struct admin_conn *conn)
 {
     struct sockaddr_storage storage = {.ss_family = AF_UNSPEC};
     int len = sizeof(storage);
-    uv_tcp_getpeername(&conn->tcp, (struct sockaddr *)&storage, &len);
+    uv_tcp_getpeername(&conn->stream.tcp, (struct sockaddr *)&storage, &len);
     struct addr addr = addr_from_sockaddr((const struct sockaddr *)&storage);
     if (addr.any.sa_family == AF_UNSPEC) {
         snprintf(conn->peer, sizeof(conn->peer), "unknown"); /* gone again already */
@@ -214,9 +254,8 @@ static struct admin_conn *conn_new(struct admin *admin)
 {
     struct admin_conn *conn = mem_zalloc(1, sizeof(*conn));
     conn->admin = admin;
-    CHECK(uv_tcp_init(admin->controller->loop, &conn->tcp) == 0);
+    CHECK(stream_init(&conn->stream, admin->controller->loop, &conn_ops) == 0);
     CHECK(uv_timer_init(admin->controller->loop, &conn->timer) == 0);
-    conn->tcp.data = conn;
     conn->timer.data = conn;
     conn->open_handles = 2;
     parser_init(&conn->parser, PARSER_REQUEST);
@@ -229,19 +268,19 @@ static struct admin_conn *conn_new(struct admin *admin)
 void admin_conn_accept(struct admin *admin)
 {
     struct admin_conn *conn = conn_new(admin);
-    bool is_over = admin->conn_count > ADMIN_CONNECTIONS_MAX;
-    if (uv_accept((uv_stream_t *)&admin->listener, (uv_stream_t *)&conn->tcp) < 0 ||
+    struct tls_keys *keys = certificates_admin(admin->controller->certificates);
+    conn->is_over_limit = admin->conn_count > ADMIN_CONNECTIONS_MAX;
+    if (uv_accept((uv_stream_t *)&admin->listener, (uv_stream_t *)&conn->stream.tcp) < 0 ||
         admin->conn_count > ADMIN_CONNECTIONS_MAX + OVER_LIMIT_EXTRA) {
         admin_conn_close(conn);
         return;
     }
     note_peer(conn);
-    uv_tcp_nodelay(&conn->tcp, 1);
-    if (is_over) {
-        admin_request_refuse(conn, 503, control_result_code(CONTROL_BUSY),
-                             "too many admin connections");
-        return;
-    }
+    uv_tcp_nodelay(&conn->stream.tcp, 1);
     admin_conn_arm(conn, ADMIN_REQUEST_MS);
-    read_on(conn);
+    if (keys != NULL)
+        stream_serve_tls(&conn->stream, keys);
+    stream_start(&conn->stream);
+    if (keys == NULL)
+        refuse_when_full(conn);
 }

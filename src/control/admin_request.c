@@ -59,7 +59,7 @@ static void refuse_at_gate(struct admin_conn *conn, enum gate_verdict verdict)
     format_refusal(conn, control_result_status(result), control_result_code(result),
                    gate_text(verdict));
     conn->state = ADMIN_WAIT;
-    uv_read_stop((uv_stream_t *)&conn->tcp);
+    stream_pause(&conn->stream);
     admin_conn_arm(conn, REFUSED_WAIT_MS);
 }
 
@@ -108,8 +108,11 @@ static void head_done(struct admin_conn *conn)
         return;
     }
     if (message->expects_continue && buf_len(&conn->in) == 0) {
-        uv_buf_t go_on = uv_buf_init((char *)(uintptr_t) "HTTP/1.1 100 Continue\r\n\r\n", 25);
-        uv_try_write((uv_stream_t *)&conn->tcp, &go_on, 1); /* not sent: the client goes on alone */
+        buf_append_str(&conn->out, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+        if (admin_conn_send(conn) < 0) {
+            admin_conn_close(conn);
+            return;
+        }
     }
     conn->state = ADMIN_READ_BODY;
     admin_request_run(conn);

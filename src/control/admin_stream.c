@@ -1,7 +1,7 @@
 /*
  * admin_stream.c - a connection that follows the events (text/event-stream):
  *
- *     events_add -> on_event -> out -> sending -> libuv
+ *     events_add -> on_event -> out -> stream, one write at a time
  *
  * What has not left yet is bounded: a client that does not read is let go, and finds what it missed
  * with Last-Event-ID when it comes back.
@@ -16,37 +16,12 @@
 #define HEARTBEAT_MS  15000
 #define OUT_MAX_BYTES (512 * 1024)
 
-static void flush(struct admin_conn *conn);
-
-static void on_sent(uv_write_t *write, int status)
+void admin_stream_flush(struct admin_conn *conn)
 {
-    struct admin_conn *conn = write->data;
-    conn->is_writing = false;
-    buf_deinit(&conn->sending);
-    if (conn->state != ADMIN_STREAM)
+    if (stream_pending(&conn->stream) > 0 || buf_len(&conn->out) == 0)
         return;
-    if (status < 0) {
+    if (admin_conn_send(conn) < 0)
         admin_conn_close(conn);
-        return;
-    }
-    flush(conn);
-}
-
-static void flush(struct admin_conn *conn)
-{
-    if (conn->is_writing || buf_len(&conn->out) == 0)
-        return;
-    conn->sending = conn->out;
-    buf_init(&conn->out);
-    struct str bytes = buf_str(&conn->sending);
-    uv_buf_t vector = uv_buf_init((char *)(uintptr_t)bytes.data, (unsigned)bytes.len);
-    conn->write.data = conn;
-    conn->is_writing = true;
-    if (uv_write(&conn->write, (uv_stream_t *)&conn->tcp, &vector, 1, on_sent) < 0) {
-        admin_conn_close(conn);
-        return;
-    }
-    conn->unsent = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
 }
 
 static void append_event(struct buf *out, const struct event *event)
@@ -66,7 +41,7 @@ static void on_event(struct event_follower *follower, const struct event *event)
         admin_conn_close(conn);
         return;
     }
-    flush(conn);
+    admin_stream_flush(conn);
 }
 
 void admin_stream_start(struct admin_conn *conn, uint64_t after)
@@ -89,20 +64,20 @@ void admin_stream_start(struct admin_conn *conn, uint64_t after)
     conn->follower.on_event = on_event;
     events_follow(&conn->admin->controller->events, &conn->follower);
     admin_conn_arm(conn, HEARTBEAT_MS);
-    flush(conn);
+    admin_stream_flush(conn);
 }
 
 void admin_stream_tick(struct admin_conn *conn)
 {
-    size_t left = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
-    if (conn->is_writing && left >= conn->unsent) {
+    size_t left = stream_pending(&conn->stream);
+    if (left > 0 && left >= conn->unsent) {
         admin_conn_close(conn); /* took nothing for a whole heartbeat */
         return;
     }
     conn->unsent = left;
     buf_append_str(&conn->out, STR(": still here\n\n"));
     admin_conn_arm(conn, HEARTBEAT_MS);
-    flush(conn);
+    admin_stream_flush(conn);
 }
 
 void admin_stream_stop(struct admin_conn *conn)

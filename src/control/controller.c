@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/certificates.h"
 #include "control/draft.h"
 #include "control/fleet.h"
 #include "control/prober.h"
@@ -75,6 +76,18 @@ static void fill_policy(struct controller *controller, struct snapshot *snapshot
         policy->admin[side] = state->admin[side];
 }
 
+static void fill_tls(const struct controller *controller, struct snapshot *snapshot)
+{
+    const struct certificates *certificates = controller->certificates;
+
+    for (unsigned i = 0; i < controller->config->listen_count; i++)
+        snapshot_set_keys(snapshot, i, certificates_listener(certificates, i));
+    for (int side = 0; side < SIDES; side++) {
+        snapshot_set_trust(snapshot, (enum side)side,
+                           certificates_trust(certificates, (enum side)side));
+    }
+}
+
 void controller_publish(struct controller *controller)
 {
     struct snapshot *before = controller->snapshot;
@@ -83,6 +96,7 @@ void controller_publish(struct controller *controller)
     controller->snapshot = snapshot_new(controller->config, controller->generation);
     fill_policy(controller, controller->snapshot);
     fleet_write(controller, controller->snapshot);
+    fill_tls(controller, controller->snapshot);
     controller->publish(controller->publish_data, controller->snapshot);
     snapshot_unref(before);
 }
@@ -178,6 +192,7 @@ static void release(struct controller *controller)
 {
     store_close(&controller->store);
     fleet_release(controller);
+    certificates_free(controller->certificates);
     buf_deinit(&controller->reload_notes);
     snapshot_unref(controller->snapshot);
     config_unref(controller->config);
@@ -206,7 +221,13 @@ bool controller_init(struct controller *controller, const struct controller_opti
     arena_init(&controller->state_arena);
     events_init(&controller->events);
     controller->slot_names[0] = str_from(mem_strdup(ROUTE_MAIN), strlen(ROUTE_MAIN));
+    controller->certificates = certificates_new(controller);
     fleet_adopt(controller);
+    if (!certificates_prepare(controller->certificates, controller->config, error)) {
+        release(controller);
+        return false;
+    }
+    certificates_adopt(controller->certificates);
     if (!load_state(controller, options->reset_state, error)) {
         release(controller);
         return false;
@@ -225,6 +246,7 @@ bool controller_init(struct controller *controller, const struct controller_opti
 
 void controller_start(struct controller *controller)
 {
+    certificates_start(controller->certificates);
     resolver_start(controller->resolver);
     prober_start(controller->prober);
 }
@@ -238,6 +260,7 @@ void controller_stop(struct controller *controller)
     if (!controller->durable && state_save(controller, &error))
         log_message(LOG_INFO, "the state is on disk again");
     uv_close((uv_handle_t *)&controller->persist_timer, NULL);
+    certificates_stop(controller->certificates);
     prober_stop(controller->prober);
     resolver_stop(controller->resolver);
 }

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "control/draft.h"
 #include "control/prober.h"
+#include "control/resolver.h"
 
 /* From the configuration */
 
@@ -23,7 +24,7 @@ static struct controller_server make_server(enum side side, const struct config_
 {
     struct controller_server made = {
         .server = server_new(side, config->url, config->host, config->port, config->is_name,
-                             config->authority),
+                             config->is_tls, config->authority),
     };
 
     if (!config->is_name) {
@@ -173,6 +174,13 @@ static void tell_flip(struct controller *controller, const struct controller_ser
         log_message(LOG_ERROR, "both backends are down: every request is answered 503");
 }
 
+static void forget_errors(struct controller_server *server)
+{
+    atomic_store_explicit(&server->server->shared.errors, 0, memory_order_relaxed);
+    atomic_store_explicit(&server->server->shared.ejections, 0, memory_order_relaxed);
+    atomic_store_explicit(&server->server->shared.ejected_until_ms, 0, memory_order_relaxed);
+}
+
 void controller_note_check(struct controller *controller, enum side side, unsigned index,
                            bool success, const char *detail)
 {
@@ -180,17 +188,15 @@ void controller_note_check(struct controller *controller, enum side side, unsign
     struct controller_server *server = &controller->backends[side].servers[index];
     enum health_state before = server->health.state;
 
+    if (!success) /* its name may have other addresses by now */
+        resolver_hurry(controller->resolver, server->server);
     if (!health_note(&server->health, &controller->config->backends[side].health, success))
         return;
     atomic_store_explicit(&server->server->shared.health, (int)server->health.state,
                           memory_order_relaxed);
     controller->has_been_up = controller->has_been_up || server->health.state == HEALTH_UP;
-    if (before == HEALTH_DOWN) {
-        /* What it did wrong before it went down says nothing about it now. */
-        atomic_store_explicit(&server->server->shared.errors, 0, memory_order_relaxed);
-        atomic_store_explicit(&server->server->shared.ejections, 0, memory_order_relaxed);
-        atomic_store_explicit(&server->server->shared.ejected_until_ms, 0, memory_order_relaxed);
-    }
+    if (before == HEALTH_DOWN)
+        forget_errors(server); /* those before it went down say nothing about it now */
     tell_flip(controller, server, before, detail);
 }
 
@@ -246,6 +252,16 @@ static bool addrs_differ(const struct controller_server *server, const struct ad
     return differ;
 }
 
+/* None of them is one that it has. */
+static bool has_moved(const struct controller_server *server, const struct addr *addrs,
+                      unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (fleet_has_addr(server->addrs, server->addr_count, &addrs[i]))
+            return false;
+    return true;
+}
+
 /* "10.0.0.1 10.0.0.2 ..." as far as there is room. */
 static void list_addrs(const struct addr *addrs, unsigned count, char *text, size_t size)
 {
@@ -289,9 +305,12 @@ void controller_note_addrs(struct controller *controller, enum side side, unsign
     }
     if (!addrs_differ(server, addrs, count))
         return;
+    bool moved = has_moved(server, addrs, count);
     memcpy(server->addrs, addrs, count * sizeof(*addrs));
     server->addr_count = count;
     controller_publish(controller);
+    if (moved)
+        forget_errors(server); /* what went wrong elsewhere must not keep it ejected here */
     tell_addrs(controller, server, count_before, "");
     prober_sync(controller->prober); /* a check may have waited for the first address */
     if (controller->generation - controller->store.sequence >= DRAFT_GENERATION_GAP / 2)

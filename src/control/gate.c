@@ -68,11 +68,11 @@ static bool host_is_ours(struct str authority, const struct addr *bound)
     return addr_is_loopback(&literal) || addr_eq(&literal, bound);
 }
 
-static bool origin_is_ours(struct str origin, struct str authority)
+static bool origin_is_ours(struct str origin, struct str scheme, struct str authority)
 {
-    if (!str_starts_with_nocase(origin, STR("http://")))
+    if (!str_starts_with_nocase(origin, scheme))
         return false;
-    struct str host = str_slice(origin, STR("http://").len, origin.len);
+    struct str host = str_slice(origin, scheme.len, origin.len);
     return !str_is_empty(host) && str_eq_nocase(host, authority);
 }
 
@@ -101,7 +101,8 @@ enum gate_verdict gate_check(const struct config_admin *admin, const struct addr
     const struct field *origin = message_find_name(message, STR("Origin"));
     if (origin == NULL)
         return GATE_OPEN;
-    if (!origin_is_ours(origin->value, message->authority))
+    struct str scheme = admin->pair_count > 0 ? STR("https://") : STR("http://");
+    if (!origin_is_ours(origin->value, scheme, message->authority))
         return GATE_ORIGIN;
     bool has_body = message->body != BODY_NONE;
     return has_body && !is_json(message) ? GATE_FORM : GATE_OPEN;

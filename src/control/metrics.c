@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "control/certificates.h"
 #include "control/status.h"
 #include "telemetry/prometheus.h"
 
@@ -129,6 +130,21 @@ static void write_cutover(const struct controller *controller, struct buf *out)
           controller->durable ? 1 : 0);
 }
 
+static void write_certificates(const struct controller *controller, struct buf *out)
+{
+    static const char end[] = "cutover_certificate_expiry_seconds";
+    unsigned count = certificates_count(controller->certificates);
+
+    if (count > 0)
+        prom_family(out, end, "gauge", "When a certificate ends, in Unix time.");
+    for (unsigned i = 0; i < count; i++) {
+        struct certificate_facts facts = certificates_facts(controller->certificates, i);
+        const struct prom_label labels[] = {{"listen", facts.listen}, {"name", str_of(facts.name)}};
+
+        prom_sample(out, end, labels, ARRAY_LEN(labels), (uint64_t)facts.not_after_s);
+    }
+}
+
 void metrics_write(const struct controller *controller, struct buf *out)
 {
     struct counters *sum = counters_new();
@@ -139,6 +155,7 @@ void metrics_write(const struct controller *controller, struct buf *out)
     write_weights(&controller->snapshot->policy, out);
     write_backends(controller, out);
     write_servers(controller, out);
+    write_certificates(controller, out);
     write_cutover(controller, out);
     write_process(out);
 }

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/certificates.h"
 #include "control/draft.h"
 #include "control/fleet.h"
 #include "control/prober.h"
@@ -324,7 +325,8 @@ static struct config *load_config(const struct order *order, struct config_probl
         tell_problems(order, problems);
         return NULL;
     }
-    if (!config_can_replace(controller->config, next, order->error)) {
+    if (!config_can_replace(controller->config, next, order->error) ||
+        !certificates_prepare(controller->certificates, next, order->error)) {
         config_unref(next);
         return NULL;
     }
@@ -401,6 +403,7 @@ static void adopt_config(struct controller *controller, struct config *next)
     note_weights(controller, next);
     config_unref(controller->config);
     controller->config = next;
+    certificates_adopt(controller->certificates);
     fleet_adopt(controller);
     draft_begin(&draft, controller);
     draft_apply(&draft, controller);

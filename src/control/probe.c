@@ -1,14 +1,15 @@
 /*
  * probe.c - one server's checks, over and over:
  *
- *     IDLE -> WAIT -> [RESOLVE ->] CONNECT -> ANSWER -> DONE -> report -> WAIT
- *              ^                      |  ^                        |
- *              |                      v  |                        |
- *              |                      NEXT  (the next address)    |
- *              +--------------------------------------------------+
+ *     IDLE -> WAIT -> [RESOLVE ->] CONNECT [-> SHAKE] -> ANSWER -> DONE -> report -> WAIT
+ *              ^                      |  ^       |                             |
+ *              |                      v  |       v                             |
+ *              |                      NEXT <-----+  (the next address)         |
+ *              +---------------------------------------------------------------+
  *
- * The one timer is the next check's start in WAIT, and the end of patience in all other states. In
- * NEXT and DONE the TCP handle is closing; its close callback goes on from there.
+ * The one timer is the next check's start in WAIT, and the end of patience in all other states;
+ * CONNECT and SHAKE have theirs together. In NEXT and DONE the stream is closing; its close callback
+ * goes on from there.
  *
  * A timer that fires long after it was due tells that the machine, or this thread, was stopped in
  * between: whatever is missing then is not the server's fault, and the check counts for nothing.
@@ -19,7 +20,9 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "control/certificates.h"
 #include "control/probe_http.h"
+#include "net/stream.h"
 
 /* A timer later than this is a stopped machine, not a busy one. */
 #define LATE_MS 500
@@ -35,6 +38,7 @@ enum probe_state {
     PROBE_WAIT,     /* for the next check */
     PROBE_RESOLVE,  /* the name has no address yet */
     PROBE_CONNECT,  /* to address addr_index */
+    PROBE_SHAKE,    /* TCP is there, TLS is not yet */
     PROBE_ANSWER,   /* the request is out, the head of the answer is not all there */
     PROBE_NEXT,     /* closing; then on to the next address */
     PROBE_DONE,     /* closing; then `verdict` is reported */
@@ -53,16 +57,14 @@ struct probe {
     enum probe_state state;
     unsigned open_handles;
     uv_timer_t timer;
-    uv_tcp_t tcp;
-    uv_connect_t connect;
-    uv_write_t write;
+    struct stream stream;
+    struct tls_resume resume;
 
     uint64_t started_ms;  /* of this check; monotonic, as are the next two */
     uint64_t deadline_ms; /* of this check */
     uint64_t due_ms;      /* of the timer */
     uint64_t random;      /* state of the jitter */
     unsigned addr_index;
-    struct buf request;
     struct buf answer;
     size_t searched; /* of `answer` */
     enum verdict verdict;
@@ -71,6 +73,11 @@ struct probe {
 
 static void on_timer(uv_timer_t *timer);
 static void open_connection(struct probe *probe);
+
+static struct probe *of_stream(struct stream *stream)
+{
+    return CONTAINER_OF(stream, struct probe, stream);
+}
 
 static const struct config_backend *backend_of(const struct probe *probe)
 {
@@ -115,7 +122,6 @@ static void wait_for_next(struct probe *probe)
 
 static void report(struct probe *probe)
 {
-    buf_deinit(&probe->request);
     buf_deinit(&probe->answer);
     if (probe->verdict != VERDICT_VOID) {
         controller_note_check(probe->controller, probe->side, probe->index,
@@ -131,7 +137,7 @@ static void free_when_closed(struct probe *probe)
     if (--probe->open_handles > 0)
         return;
     server_unref(probe->server);
-    buf_deinit(&probe->request);
+    tls_resume_deinit(&probe->resume);
     buf_deinit(&probe->answer);
     mem_free(probe);
 }
@@ -141,9 +147,9 @@ static void on_timer_closed(uv_handle_t *handle)
     free_when_closed(handle->data);
 }
 
-static void on_tcp_closed(uv_handle_t *handle)
+static void on_close(struct stream *stream)
 {
-    struct probe *probe = handle->data;
+    struct probe *probe = of_stream(stream);
 
     if (probe->state == PROBE_GONE) {
         free_when_closed(probe);
@@ -159,11 +165,12 @@ static void on_tcp_closed(uv_handle_t *handle)
 /* `next` is NEXT or DONE. */
 static void close_connection(struct probe *probe, enum probe_state next)
 {
-    bool is_open = probe->state == PROBE_CONNECT || probe->state == PROBE_ANSWER;
+    bool is_open = probe->state == PROBE_CONNECT || probe->state == PROBE_SHAKE ||
+                   probe->state == PROBE_ANSWER;
 
     probe->state = next;
     if (is_open)
-        uv_close((uv_handle_t *)&probe->tcp, on_tcp_closed);
+        stream_close(&probe->stream);
 }
 
 static void end_check(struct probe *probe, enum verdict verdict, const char *detail)
@@ -208,29 +215,38 @@ static void read_answer(struct probe *probe)
     }
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+/* What broke a connection, in words. */
+static void describe(const struct probe *probe, int status, char detail[PROBE_DETAIL_BYTES])
 {
-    struct probe *probe = handle->data;
+    struct tls_link_info info;
 
-    (void)suggested;
-    buffer->base = buf_reserve(&probe->answer, 4096);
-    buffer->len = 4096;
+    if (status == UV_EPROTO && stream_tls_fault(&probe->stream) == TLS_UNTRUSTED) {
+        stream_tls_inspect(&probe->stream, &info);
+        snprintf(detail, PROBE_DETAIL_BYTES, "TLS: %s%s%.100s%s", stream_tls_error(&probe->stream),
+                 info.has_certificate ? " (shown: " : "", info.subject,
+                 info.has_certificate ? ")" : "");
+    } else if (status == UV_EPROTO) {
+        snprintf(detail, PROBE_DETAIL_BYTES, "TLS: %s", stream_tls_error(&probe->stream));
+    } else if (probe->state == PROBE_SHAKE) {
+        snprintf(detail, PROBE_DETAIL_BYTES, "TLS handshake: %s", uv_strerror(status));
+    } else {
+        snprintf(detail, PROBE_DETAIL_BYTES, "%s", uv_strerror(status));
+    }
 }
 
-static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
+static void on_read(struct stream *stream, struct str data, int status)
 {
-    struct probe *probe = stream->data;
+    struct probe *probe = of_stream(stream);
+    char detail[PROBE_DETAIL_BYTES] = "connection closed without an answer";
 
-    (void)buffer;
-    if (probe->state != PROBE_ANSWER || got == 0)
-        return;
-    if (got < 0) {
-        end_check(probe, VERDICT_FAILURE,
-                  got == UV_EOF ? "connection closed without an answer" : uv_strerror((int)got));
+    if (data.len > 0) {
+        buf_append_str(&probe->answer, data);
+        read_answer(probe);
         return;
     }
-    buf_commit(&probe->answer, (size_t)got);
-    read_answer(probe);
+    if (status != 0)
+        describe(probe, status, detail);
+    end_check(probe, VERDICT_FAILURE, detail);
 }
 
 /* The request */
@@ -242,24 +258,30 @@ static uint64_t time_left(const struct probe *probe)
     return probe->deadline_ms > now_ms ? probe->deadline_ms - now_ms : 0;
 }
 
+/* A write that fails is told by the read, which may also have an answer all the same. */
 static void send_request(struct probe *probe)
 {
-    struct str request;
-    uv_buf_t buffer;
-    int status;
+    struct buf request = BUF_EMPTY;
 
-    buf_clear(&probe->request);
-    probe_request_write(backend_of(probe), probe->server, &probe->request);
-    request = buf_str(&probe->request);
-    buffer = uv_buf_init((char *)request.data, (unsigned)request.len);
+    probe_request_write(backend_of(probe), probe->server, &request);
+    struct str bytes = buf_str(&request);
+    struct iovec iov = {.iov_base = (char *)bytes.data, .iov_len = bytes.len};
     probe->state = PROBE_ANSWER;
     arm(probe, time_left(probe));
-    /* A write that fails is told by the read, which may also have an answer all the same. */
-    status = uv_write(&probe->write, (uv_stream_t *)&probe->tcp, &buffer, 1, NULL);
-    if (status == 0)
-        status = uv_read_start((uv_stream_t *)&probe->tcp, on_alloc, on_read);
-    if (status < 0)
-        end_check(probe, VERDICT_FAILURE, uv_strerror(status));
+    stream_start(&probe->stream);
+    stream_write(&probe->stream, &iov, 1);
+    buf_deinit(&request);
+}
+
+static void on_error(struct stream *stream, int status)
+{
+    (void)stream;
+    (void)status;
+}
+
+static void on_drain(struct stream *stream)
+{
+    (void)stream;
 }
 
 /* Connecting */
@@ -280,17 +302,32 @@ static void connect_failed(struct probe *probe, const char *detail)
     }
 }
 
-static void on_connect(uv_connect_t *connect, int status)
+static void on_tcp(struct stream *stream)
 {
-    struct probe *probe = connect->handle->data;
-
-    if (probe->state != PROBE_CONNECT)
-        return; /* cancelled by uv_close */
-    if (status < 0)
-        connect_failed(probe, uv_strerror(status));
-    else
-        send_request(probe);
+    of_stream(stream)->state = PROBE_SHAKE;
 }
+
+static void on_connect(struct stream *stream, int status)
+{
+    struct probe *probe = of_stream(stream);
+    char detail[PROBE_DETAIL_BYTES];
+
+    if (status == 0) {
+        send_request(probe);
+        return;
+    }
+    describe(probe, status, detail);
+    connect_failed(probe, detail);
+}
+
+static const struct stream_ops probe_ops = {
+    .on_tcp = on_tcp,
+    .on_connect = on_connect,
+    .on_read = on_read,
+    .on_drain = on_drain,
+    .on_error = on_error,
+    .on_close = on_close,
+};
 
 /* One dead address must not use up the time that a living one behind it needs. */
 static uint64_t connect_share(const struct probe *probe)
@@ -305,20 +342,27 @@ static uint64_t connect_share(const struct probe *probe)
     return share;
 }
 
+static void use_tls(struct probe *probe)
+{
+    stream_use_tls(&probe->stream, certificates_trust(probe->controller->certificates, probe->side),
+                   probe_tls_name(backend_of(probe), probe->server), &probe->resume);
+}
+
 static void open_connection(struct probe *probe)
 {
     const struct controller_server *server = server_of(probe);
     const struct addr *addr = &server->addrs[probe->addr_index % server->addr_count];
     int status;
 
-    uv_tcp_init(probe->controller->loop, &probe->tcp);
-    probe->tcp.data = probe;
+    CHECK(stream_init(&probe->stream, probe->controller->loop, &probe_ops) == 0);
+    if (probe->server->is_tls)
+        use_tls(probe);
     probe->open_handles++;
     probe->state = PROBE_CONNECT;
     probe->searched = 0;
     buf_clear(&probe->answer);
     arm(probe, connect_share(probe));
-    status = uv_tcp_connect(&probe->connect, &probe->tcp, &addr->any, on_connect);
+    status = stream_connect(&probe->stream, addr);
     if (status < 0)
         connect_failed(probe, uv_strerror(status));
 }
@@ -342,15 +386,15 @@ static void time_is_up(struct probe *probe)
 {
     uint64_t timeout_ms = backend_of(probe)->health.timeout_ms;
     bool is_late = clock_mono_ms() > probe->due_ms + LATE_MS;
+    bool is_whole = timeout_ms % 1000 == 0;
+    const char *step = probe->state == PROBE_SHAKE ? "TLS handshake: " : "";
     char detail[64];
 
-    if (timeout_ms % 1000 == 0)
-        snprintf(detail, sizeof(detail), "timeout after %us", (unsigned)(timeout_ms / 1000));
-    else
-        snprintf(detail, sizeof(detail), "timeout after %ums", (unsigned)timeout_ms);
+    snprintf(detail, sizeof(detail), "%stimeout after %u%s", step,
+             (unsigned)(is_whole ? timeout_ms / 1000 : timeout_ms), is_whole ? "s" : "ms");
     if (is_late)
         end_check(probe, VERDICT_VOID, "");
-    else if (probe->state == PROBE_CONNECT)
+    else if (probe->state == PROBE_CONNECT || probe->state == PROBE_SHAKE)
         connect_failed(probe, detail);
     else
         end_check(probe, VERDICT_FAILURE, detail);

@@ -5,23 +5,35 @@
 
 #include <stdio.h>
 
+#include "http/platform.h"
+#include "http/rewrite.h"
+
+static struct str host_for(const struct config_backend *backend, const struct server *server)
+{
+    if (!str_is_empty(backend->health.host))
+        return backend->health.host;
+    return backend->host == HOST_LITERAL ? backend->host_literal : str_of(server->authority);
+}
+
+struct str probe_tls_name(const struct config_backend *backend, const struct server *server)
+{
+    struct str host = rewrite_bare_host(host_for(backend, server));
+
+    if (!str_is_empty(backend->sni))
+        return backend->sni;
+    return str_is_empty(host) ? str_of(server->host) : host;
+}
+
 void probe_request_write(const struct config_backend *backend, const struct server *server,
                          struct buf *out)
 {
-    const struct health_policy *policy = &backend->health;
-    struct str host = policy->host;
-
-    if (str_is_empty(host)) {
-        /* With the client's own Host there is no client here: the server's own name will do. */
-        host = backend->host == HOST_LITERAL ? backend->host_literal : str_of(server->authority);
-    }
     buf_printf(out,
                "GET %.*s HTTP/1.1\r\nHost: %.*s\r\nUser-Agent: cutover/%s (health check)\r\n"
                "Accept: */*\r\nConnection: close\r\n\r\n",
-               STR_ARG(policy->path), STR_ARG(host), CUTOVER_VERSION);
+               STR_ARG(backend->health.path), STR_ARG(host_for(backend, server)), CUTOVER_VERSION);
 }
 
-/* The status of one head; 0 and a detail when it is malformed. */
+/* The status of one head; 0 when it is not the application's. A detail either way. */
 static unsigned parse_status(struct str head, char detail[PROBE_DETAIL_BYTES])
 {
     struct message message;
@@ -30,12 +42,15 @@ static unsigned parse_status(struct str head, char detail[PROBE_DETAIL_BYTES])
 
     message_init(&message, PROBE_FIELDS);
     parser_init(&parser, PARSER_RESPONSE);
-    if (parser_head(&parser, head, &message, false) == PARSE_DONE) {
-        status = message.status;
-        snprintf(detail, PROBE_DETAIL_BYTES, "status %u", status);
-    } else {
+    if (parser_head(&parser, head, &message, false) != PARSE_DONE) {
         snprintf(detail, PROBE_DETAIL_BYTES, "malformed answer: %s",
                  strict_fault_text(parser.fault));
+    } else if (platform_fault(&message) != PLATFORM_NONE) {
+        snprintf(detail, PROBE_DETAIL_BYTES, "the platform answered %u instead of the application",
+                 message.status);
+    } else {
+        status = message.status;
+        snprintf(detail, PROBE_DETAIL_BYTES, "status %u", status);
     }
     message_deinit(&message);
     return status;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "control/certificates.h"
 #include "control/record.h"
 #include "control/warnings.h"
 
@@ -107,6 +108,25 @@ static void write_last_change(const struct state *state, struct json *json)
     json_object_end(json);
 }
 
+static void write_certificates(const struct controller *controller, struct json *json)
+{
+    char end[CLOCK_ISO_BYTES];
+
+    json_array_begin(json, "certificates");
+    for (unsigned i = 0; i < certificates_count(controller->certificates); i++) {
+        struct certificate_facts facts = certificates_facts(controller->certificates, i);
+
+        clock_format((uint64_t)facts.not_after_s * 1000, end);
+        json_object_begin(json, NULL);
+        json_str(json, "listen", facts.listen);
+        json_text(json, "name", facts.name);
+        json_text(json, "not_after", end);
+        json_text(json, "trouble", facts.trouble[0] == '\0' ? NULL : facts.trouble);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
 static void write_warnings(const struct controller *controller, struct str notes, struct json *json)
 {
     struct str line;
@@ -140,6 +160,7 @@ void status_write(const struct controller *controller, const struct rates *rates
     write_last_change(&controller->state, json);
     json_bool(json, "durable", controller->durable);
     json_bool(json, "draining", controller->draining);
+    write_certificates(controller, json);
     write_warnings(controller, notes, json);
     counters_free(sum);
 }

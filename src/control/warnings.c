@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "control/certificates.h"
 #include "control/fleet.h"
 
 #define SENTENCE_BYTES 256
@@ -126,6 +127,36 @@ static void write_drains(const struct policy *policy, struct json *json)
     }
 }
 
+static void write_certificate(const struct certificate_facts *facts, struct json *json)
+{
+    int64_t left_s = facts->not_after_s - (int64_t)(clock_wall_ms() / 1000);
+    char text[2 * SENTENCE_BYTES + ERROR_TEXT_BYTES];
+
+    if (facts->trouble[0] != '\0') {
+        snprintf(text, sizeof(text),
+                 "%.*s: the certificate files cannot be used, the old ones go on: %s",
+                 STR_ARG(facts->listen), facts->trouble);
+        json_text(json, NULL, text);
+    }
+    if (left_s >= (int64_t)CERTIFICATES_WARN_DAYS * 86400)
+        return;
+    if (left_s < 0)
+        snprintf(text, sizeof(text), "%.*s: the certificate for %s has expired",
+                 STR_ARG(facts->listen), facts->name);
+    else
+        snprintf(text, sizeof(text), "%.*s: the certificate for %s ends in %d days",
+                 STR_ARG(facts->listen), facts->name, (int)(left_s / 86400));
+    json_text(json, NULL, text);
+}
+
+static void write_certificates(const struct certificates *certificates, struct json *json)
+{
+    for (unsigned i = 0; i < certificates_count(certificates); i++) {
+        struct certificate_facts facts = certificates_facts(certificates, i);
+        write_certificate(&facts, json);
+    }
+}
+
 void warnings_write(const struct controller *controller, struct json *json)
 {
     const struct policy *policy = &controller->snapshot->policy;
@@ -134,6 +165,7 @@ void warnings_write(const struct controller *controller, struct json *json)
     find_users(policy, has_users);
     write_sides(controller->snapshot, has_users, json);
     write_drains(policy, json);
+    write_certificates(controller->certificates, json);
 }
 
 void warnings_write_for(const struct controller *controller, unsigned weight, struct json *json)

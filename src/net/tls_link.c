@@ -214,11 +214,35 @@ static enum tls_state fail(struct tls_link *link, enum tls_fault fault, const ch
     return TLS_FAILED;
 }
 
+/* OpenSSL's words are for those who write TLS; these are for those who set it up. */
+static const char *reason_of_openssl(void)
+{
+    int reason = ERR_GET_REASON(ERR_peek_last_error());
+    const char *words = tls_openssl_reason();
+
+    switch (reason) {
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_PACKET_LENGTH_TOO_LONG:
+    case SSL_R_HTTP_REQUEST:
+        return "what answers there is not TLS";
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+        return "no TLS version in common (1.2 or 1.3)";
+    case SSL_R_NO_SHARED_CIPHER:
+    case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
+        return "the handshake was refused: no cipher in common, or no such name there";
+    case SSL_R_TLSV1_UNRECOGNIZED_NAME:
+        return "the name that was asked for (SNI) is unknown there";
+    default:
+        return words;
+    }
+}
+
 /* What OpenSSL gave up over: the certificate, or anything else. */
 static enum tls_state fail_by_openssl(struct tls_link *link)
 {
     long verdict = link->trust == NULL ? X509_V_OK : SSL_get_verify_result(link->ssl);
-    const char *reason = tls_openssl_reason();
+    const char *reason = reason_of_openssl();
 
     if (verdict != X509_V_OK && link->trust->verify)
         return fail(link, TLS_UNTRUSTED, X509_verify_cert_error_string(verdict));

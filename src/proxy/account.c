@@ -12,6 +12,17 @@
 
 #define ACCESS_BATCH_BYTES (32 * 1024)
 
+/* With the client's own Host a stranger can ask for a name that the platform does not know: that is
+ * no fault of the server, and must not eject it. */
+static bool is_for_a_strange_name(const struct exchange *exchange, enum outcome outcome)
+{
+    const struct config *config = exchange->adopted->snapshot->config;
+
+    return config->backends[exchange->decision.side].host == HOST_CLIENT &&
+           (outcome == OUTCOME_PLATFORM_404 || outcome == OUTCOME_TLS_UNTRUSTED ||
+            outcome == OUTCOME_TLS_FAILED);
+}
+
 void account_attempt(struct exchange *exchange, enum outcome outcome)
 {
     struct worker *worker = exchange->conn->worker;
@@ -21,6 +32,8 @@ void account_attempt(struct exchange *exchange, enum outcome outcome)
 
     counter_add(&worker->counters->attempts[server->side][outcome], 1);
     if (blame != BLAME_SERVER && blame != BLAME_NOBODY)
+        return;
+    if (outcome_row(outcome)->blame == BLAME_SERVER && is_for_a_strange_name(exchange, outcome))
         return;
     /* A stale connection says nothing about the server: any may close what it likes when idle. */
     if (outcome == OUTCOME_STALE)
@@ -68,6 +81,8 @@ static void account_line(struct exchange *exchange, uint64_t duration_us)
     }
     if (exchange->is_decided)
         entry.route = decision_route_name(policy, decision);
+    if (exchange->detail != NULL && outcome_row(exchange->outcome)->blame == BLAME_SERVER)
+        entry.detail = str_of(exchange->detail);
     if (exchange->server != NULL)
         entry.server = str_of(exchange->server->server->url);
     access_format(&entry, &worker->access);

@@ -18,6 +18,7 @@
 #include "proxy/attempt.h"
 
 #include "http/forward.h"
+#include "http/rewrite.h"
 #include "proxy/account.h"
 #include "proxy/relay.h"
 #include "proxy/reply.h"
@@ -43,6 +44,8 @@ static enum outcome outcome_of_connect(int status)
         return OUTCOME_CONNECT_REFUSED;
     case UV_ETIMEDOUT:
         return OUTCOME_CONNECT_TIMEOUT;
+    case UV_EPROTO:
+        return OUTCOME_TLS_FAILED;
     case UV_EMFILE:
     case UV_ENFILE:
     case UV_EADDRNOTAVAIL:
@@ -97,6 +100,40 @@ static int next_server(struct exchange *exchange, enum side side)
 
 static void send_head(struct exchange *exchange);
 
+/* The Host that the server is sent. */
+static struct str host_for(const struct exchange *exchange)
+{
+    const struct config_backend *backend = &config_of(exchange)->backends[exchange->decision.side];
+
+    switch (backend->host) {
+    case HOST_CLIENT:
+        return exchange->request.authority;
+    case HOST_LITERAL:
+        return backend->host_literal;
+    default:
+        return str_of(exchange->server->server->authority);
+    }
+}
+
+/* Whom TLS is for: as configured, else whom the request is for. */
+static struct str tls_name(const struct exchange *exchange)
+{
+    struct str sni = config_of(exchange)->backends[exchange->decision.side].sni;
+    struct str host = rewrite_bare_host(host_for(exchange));
+
+    if (!str_is_empty(sni))
+        return sni;
+    return str_is_empty(host) ? str_of(exchange->server->server->host) : host;
+}
+
+/* NULL: the server is reached without TLS. */
+static struct tls_trust *trust_for(const struct exchange *exchange)
+{
+    return exchange->server->server->is_tls
+               ? exchange->adopted->snapshot->backends[exchange->decision.side].trust
+               : NULL;
+}
+
 /* Waits for a place at the server, as long as a connection may take to make. */
 static void wait_for_place(struct exchange *exchange)
 {
@@ -107,7 +144,7 @@ static void wait_for_place(struct exchange *exchange)
         exchange->wait_until_ms = now_ms + config_of(exchange)->timeouts.connect;
         pool_wait(exchange->pool, exchange);
     } else if (now_ms >= exchange->wait_until_ms) {
-        reply_outcome(exchange, OUTCOME_OVERLOADED, NULL);
+        reply_outcome(exchange, exchange->is_skewed ? OUTCOME_SKEW : OUTCOME_OVERLOADED, NULL);
     }
 }
 
@@ -132,7 +169,8 @@ static void connect_server(struct exchange *exchange)
         return;
     }
     unsigned index = (exchange->first_addr + exchange->addrs_tried) % server->addr_count;
-    exchange->upstream = upstream_connect(pool, exchange, &server->addrs[index], &status);
+    exchange->upstream = upstream_connect(pool, exchange, &server->addrs[index],
+                                          trust_for(exchange), tls_name(exchange), &status);
     if (exchange->upstream == NULL)
         attempt_failed(exchange, outcome_of_connect(status));
 }
@@ -147,9 +185,11 @@ static void try_server(struct exchange *exchange)
 
     exchange->head_sent = false;
     exchange->write_failed = false;
+    exchange->detail = NULL;
     if (!exchange->stale_retried &&
         (exchange->state == EXCHANGE_WAIT || list_is_empty(&exchange->pool->waiting)))
-        exchange->upstream = pool_acquire(exchange->pool, max_idle_ms);
+        exchange->upstream =
+            pool_acquire(exchange->pool, max_idle_ms, trust_for(exchange), tls_name(exchange));
     if (exchange->upstream == NULL && !take_place(exchange)) {
         wait_for_place(exchange);
         return;
@@ -198,21 +238,6 @@ void attempt_first(struct exchange *exchange)
 
 /* Send the head */
 
-/* The Host that the server is sent. */
-static struct str host_for(const struct exchange *exchange)
-{
-    const struct config_backend *backend = &config_of(exchange)->backends[exchange->decision.side];
-
-    switch (backend->host) {
-    case HOST_CLIENT:
-        return exchange->request.authority;
-    case HOST_LITERAL:
-        return backend->host_literal;
-    default:
-        return str_of(exchange->server->server->authority);
-    }
-}
-
 static void write_request_head(struct exchange *exchange, struct buf *out)
 {
     const struct config *config = config_of(exchange);
@@ -227,11 +252,14 @@ static void write_request_head(struct exchange *exchange, struct buf *out)
         .scheme = exchange->scheme,
         .port = str_of(conn->port),
         .request_id = str_from(exchange->request_id, REQUEST_ID_BYTES),
-        .via = STR("cutover"),
+        .via = str_of(conn->worker->common->via),
         .affinity_cookie = config->sticky.cookie.name,
         .override_header = config->override.header,
         .client_ip_header = config->forwarded.client_ip_header,
+        .secret_header = config->forwarded.secret_header,
+        .secret = config->forwarded.secret,
         .trusted = exchange->is_trusted,
+        .edge = exchange->edge,
         .upgrade = exchange->request.wants_upgrade,
     };
 
@@ -268,34 +296,59 @@ static void send_head(struct exchange *exchange)
 
 void attempt_on_connect(struct exchange *exchange, int status)
 {
-    if (status == 0)
+    const struct stream *stream = &exchange->upstream->stream;
+
+    if (status == 0) {
         send_head(exchange);
-    else
-        attempt_failed(exchange, outcome_of_connect(status));
+        return;
+    }
+    if (status == UV_EPROTO)
+        exchange->detail = stream_tls_error(stream);
+    attempt_failed(exchange, stream_tls_fault(stream) == TLS_UNTRUSTED
+                                 ? OUTCOME_TLS_UNTRUSTED
+                                 : outcome_of_connect(status));
 }
 
 /* Again, or over */
 
-/* The other side may take it when policy lets it, and the first side cannot have seen the request,
- * or its method is safe. */
-static bool fail_over(struct exchange *exchange)
+/* Where the request would go when its side cannot take it: false when nowhere. The other side may
+ * take it when policy lets it, and the first side cannot have seen the request, or its method is
+ * safe. */
+static bool may_fail_over(const struct exchange *exchange, struct decision *decision)
 {
-    struct worker *worker = exchange->conn->worker;
     const struct snapshot *snapshot = exchange->adopted->snapshot;
-    struct decision *decision = &exchange->decision;
-    enum side home = decision->home;
     bool usable[SIDES];
 
-    if (decision->side != home)
+    *decision = exchange->decision;
+    if (decision->side != decision->home)
         return false;
-    snapshot_usable(snapshot, worker_now_ms(worker), usable);
-    usable[home] = false;
-    if (!decide_failover(&snapshot->policy, usable, decision))
+    snapshot_usable(snapshot, worker_now_ms(exchange->conn->worker), usable);
+    usable[decision->home] = false;
+    return decide_failover(&snapshot->policy, usable, decision);
+}
+
+static bool fail_over(struct exchange *exchange)
+{
+    struct decision decision;
+
+    if (!may_fail_over(exchange, &decision))
         return false;
+    exchange->decision = decision;
     if (!acquire_on_side(exchange))
         return false;
-    counter_add(&worker->counters->failovers[home], 1);
+    counter_add(&exchange->conn->worker->counters->failovers[decision.home], 1);
     return true;
+}
+
+/* Another server of the side, or another side. */
+static bool go_elsewhere(struct exchange *exchange)
+{
+    if (exchange->retries < config_of(exchange)->retry.attempts) {
+        exchange->retries++;
+        if (acquire_on_side(exchange))
+            return true;
+    }
+    return fail_over(exchange);
 }
 
 /* Starts another attempt if the rules allow one. */
@@ -322,12 +375,74 @@ static bool try_again(struct exchange *exchange, enum outcome outcome)
         try_server(exchange);
         return true;
     }
-    if (exchange->retries < retry->attempts) {
-        exchange->retries++;
-        if (acquire_on_side(exchange))
+    return !exchange->is_skewed && go_elsewhere(exchange);
+}
+
+/* Lets go of the attempt whose answer is not wanted: as if it had not been made. */
+static void drop_attempt(struct exchange *exchange, enum outcome outcome)
+{
+    struct upstream *upstream = exchange->upstream;
+
+    account_attempt(exchange, outcome);
+    exchange->upstream = NULL;
+    upstream_close(upstream, false);
+    exchange->answered = false;
+}
+
+static bool has_other_server(const struct exchange *exchange)
+{
+    enum side side = exchange->decision.side;
+
+    for (unsigned i = 0; i < exchange->adopted->snapshot->backends[side].count; i++)
+        if (is_fit(exchange, side, i, FIT_BUSY))
             return true;
+    return false;
+}
+
+bool attempt_pass_over(struct exchange *exchange, enum outcome outcome)
+{
+    bool was_seen = outcome != OUTCOME_PLATFORM_404;
+    struct decision elsewhere;
+
+    /* Nobody there has been asked: what its own side said is what counts. */
+    if (exchange->is_skewed) {
+        drop_attempt(exchange, outcome);
+        reply_outcome(exchange, OUTCOME_SKEW, NULL);
+        return true;
     }
-    return fail_over(exchange);
+    if (!exchange->is_replayable || (was_seen && !method_is_safe(exchange->request.method)))
+        return false;
+    bool may_move =
+        exchange->retries < config_of(exchange)->retry.attempts && has_other_server(exchange);
+    if (!may_move && !may_fail_over(exchange, &elsewhere))
+        return false;
+    drop_attempt(exchange, outcome);
+    if (!go_elsewhere(exchange))
+        reply_outcome(exchange, OUTCOME_NO_SERVER, NULL);
+    return true;
+}
+
+bool attempt_ask_other(struct exchange *exchange)
+{
+    const struct snapshot *snapshot = exchange->adopted->snapshot;
+    struct decision *decision = &exchange->decision;
+    enum side other = side_other(decision->side);
+    bool usable[SIDES];
+
+    /* Once, by its own side's word, and with all of the request. */
+    if (exchange->is_skewed || decision->side != decision->home || !exchange->is_replayable ||
+        snapshot->policy.admin[other] == ADMIN_MAINT)
+        return false;
+    snapshot_usable(snapshot, worker_now_ms(exchange->conn->worker), usable);
+    if (!usable[other])
+        return false;
+    drop_attempt(exchange, OUTCOME_SKEW);
+    exchange->is_skewed = true;
+    decision->side = other;
+    decision->reason = REASON_SKEW;
+    if (!acquire_on_side(exchange))
+        reply_outcome(exchange, OUTCOME_SKEW, NULL);
+    return true;
 }
 
 void attempt_failed(struct exchange *exchange, enum outcome outcome)
@@ -346,8 +461,13 @@ void attempt_failed(struct exchange *exchange, enum outcome outcome)
         exchange_finish(exchange, outcome, true);
         return;
     }
-    if (!try_again(exchange, outcome))
-        reply_outcome(exchange, outcome, NULL);
+    if (try_again(exchange, outcome))
+        return;
+    /* The side that the request is for has answered, and that is what counts. */
+    if (exchange->is_skewed)
+        reply_outcome(exchange, OUTCOME_SKEW, NULL);
+    else
+        reply_outcome(exchange, outcome, exchange->detail);
 }
 
 void attempt_done(struct exchange *exchange, enum outcome outcome, bool reuse)

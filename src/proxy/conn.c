@@ -17,12 +17,17 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/log.h"
+#include "net/proxy_header.h"
 #include "proxy/exchange.h"
 #include "proxy/relay.h"
 #include "proxy/reply.h"
 #include "proxy/tunnel.h"
 
 #define INBOX_HIGH_BYTES (64 * 1024)
+
+/* Between two lines about missing PROXY headers. */
+#define PREFACE_TOLD_MS 10000
 
 static struct conn *of_stream(struct stream *stream)
 {
@@ -43,6 +48,8 @@ static enum conn_clock wanted_clock(const struct conn *conn)
 {
     if (conn->state == CONN_CLOSED)
         return CLOCK_NONE;
+    if (conn->state == CONN_PREFACE)
+        return CLOCK_HEAD;
     if (conn->state == CONN_TUNNEL)
         return CLOCK_TUNNEL;
     if (stream_pending(&conn->stream) > 0)
@@ -124,7 +131,7 @@ void conn_on_deadline(struct deadline *deadline)
     switch (clock) {
     case CLOCK_HEAD:
         /* Nothing was sent at all: a pre-opened connection or a port scan, not worth an answer. */
-        if (has_head_bytes(conn))
+        if (conn->state == CONN_HTTP && has_head_bytes(conn))
             exchange_refuse(conn, OUTCOME_HEADER_TIMEOUT, NULL);
         else
             conn_close(conn, false);
@@ -263,10 +270,88 @@ static void on_end(struct conn *conn, int status)
     conn->has_ended = true;
     if (conn->state == CONN_TUNNEL)
         tunnel_on_client(conn->exchange, STR(""), status);
-    else if (status != 0 || (conn->state == CONN_LINGER && stream_pending(&conn->stream) == 0))
+    else if (status != 0 || conn->state == CONN_PREFACE ||
+             (conn->state == CONN_LINGER && stream_pending(&conn->stream) == 0))
         conn_close(conn, false);
     else
         conn_settle(conn);
+}
+
+/* The preface and TLS */
+
+/* TLS is there, or never will be. */
+static void on_connect(struct stream *stream, int status)
+{
+    struct conn *conn = of_stream(stream);
+    enum handshake how = status != 0                     ? HANDSHAKE_FAILED
+                         : stream_tls_is_resumed(stream) ? HANDSHAKE_RESUMED
+                                                         : HANDSHAKE_FULL;
+
+    /* Who connects and goes away again, a balancer's check, has not failed at anything. */
+    if (status == 0 || stream_tls_fault(stream) != TLS_FINE)
+        counter_add(&conn->worker->counters->handshakes[how], 1);
+    if (status != 0)
+        conn_close(conn, false);
+}
+
+static void begin_http(struct conn *conn)
+{
+    struct tls_keys *keys = conn->worker->adopted->snapshot->keys[conn->listener];
+
+    conn->state = CONN_HTTP;
+    if (keys == NULL)
+        return;
+    conn->is_secure = true;
+    stream_serve_tls(&conn->stream, keys);
+}
+
+static void set_client(struct conn *conn, const struct addr *client, const struct addr *own)
+{
+    conn->client = *client;
+    conn->client_ip_len = (unsigned)addr_format_ip(client, conn->client_ip).len;
+    snprintf(conn->port, sizeof(conn->port), "%u", addr_port(own));
+}
+
+/* All connections of the listener end like this when the balancer does not write the header, so it
+ * must be seen; but not once for each of them. */
+static void tell_bad_preface(struct conn *conn)
+{
+    struct worker *worker = conn->worker;
+    uint64_t now_ms = worker_now_ms(worker);
+
+    if (worker->preface_told_ms != 0 && now_ms - worker->preface_told_ms < PREFACE_TOLD_MS)
+        return;
+    worker->preface_told_ms = now_ms;
+    log_event(LOG_WARN, "connection refused: no valid PROXY header in front (proxy_protocol: true)",
+              LOG_STR("from", conn_client_ip(conn)), LOG_TEXT("port", conn->port));
+}
+
+static void read_preface(struct conn *conn, struct str data)
+{
+    struct proxy_header header;
+    struct buf received = conn->inbox;
+
+    buf_append_str(&received, data);
+    buf_init(&conn->inbox);
+    switch (proxy_header_read(buf_str(&received), &header)) {
+    case PROXY_HEADER_MORE:
+        conn->inbox = received;
+        return;
+    case PROXY_HEADER_BAD:
+        tell_bad_preface(conn);
+        conn_close(conn, true);
+        break;
+    case PROXY_HEADER_DONE:
+        if (header.has_addresses)
+            set_client(conn, &header.source, &header.destination);
+        conn->is_secure = header.is_tls;
+        begin_http(conn);
+        buf_consume(&received, header.len);
+        if (buf_len(&received) > 0)
+            stream_feed(&conn->stream, buf_str(&received));
+        break;
+    }
+    buf_deinit(&received);
 }
 
 static void on_read(struct stream *stream, struct str data, int status)
@@ -279,6 +364,10 @@ static void on_read(struct stream *stream, struct str data, int status)
     }
     if (conn->state == CONN_TUNNEL) {
         tunnel_on_client(conn->exchange, data, 0);
+        return;
+    }
+    if (conn->state == CONN_PREFACE) {
+        read_preface(conn, data);
         return;
     }
     if (conn->state != CONN_HTTP)
@@ -341,21 +430,25 @@ static void on_close(struct stream *stream)
 }
 
 static const struct stream_ops conn_ops = {
+    .on_connect = on_connect,
     .on_read = on_read,
     .on_drain = on_drain,
     .on_error = on_error,
     .on_close = on_close,
 };
 
-/* No room: says so as far as one write goes, and leaves the rest to the kernel. */
-static void turn_away(int fd)
+/* No room: says so as far as one write goes, and leaves the rest to the kernel. With TLS saying so
+ * would take the handshake for which there is no room. */
+static void turn_away(struct worker *worker, const struct listener *listener, int fd)
 {
     struct buf answer = BUF_EMPTY;
 
-    reply_overloaded(&answer);
-    struct str bytes = buf_str(&answer);
-    (void)!send(fd, bytes.data, bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    buf_deinit(&answer);
+    if (worker->adopted->snapshot->keys[listener - worker->listeners] == NULL) {
+        reply_overloaded(&answer);
+        struct str bytes = buf_str(&answer);
+        (void)!send(fd, bytes.data, bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        buf_deinit(&answer);
+    }
     shutdown(fd, SHUT_WR);
     close(fd);
 }
@@ -375,15 +468,13 @@ void conn_accept(struct worker *worker, struct listener *listener, int fd,
 {
     if (!take_place(worker->common)) {
         counter_add(&worker->counters->refused[5], 1);
-        turn_away(fd);
+        turn_away(worker, listener, fd);
         return;
     }
     struct conn *conn = mem_zalloc(1, sizeof(*conn));
     conn->worker = worker;
-    conn->client = *client;
-    struct str ip = addr_format_ip(client, conn->client_ip);
-    conn->client_ip_len = (unsigned)ip.len;
-    snprintf(conn->port, sizeof(conn->port), "%u", addr_port(&listener->address));
+    conn->listener = (unsigned)(listener - worker->listeners);
+    set_client(conn, client, &listener->address);
     list_init(&conn->node);
     list_push_back(&worker->conns, &conn->node);
     deadline_init(&conn->deadline);
@@ -398,6 +489,8 @@ void conn_accept(struct worker *worker, struct listener *listener, int fd,
         conn_close(conn, false);
         return;
     }
+    if (!worker_config(worker)->listen[conn->listener].proxy_protocol)
+        begin_http(conn);
     conn_watch(conn);
     stream_start(&conn->stream);
 }

@@ -18,6 +18,7 @@
 #include "http/forward.h"
 #include "proxy/account.h"
 #include "proxy/attempt.h"
+#include "proxy/front.h"
 #include "proxy/relay.h"
 #include "proxy/reply.h"
 #include "proxy/tunnel.h"
@@ -70,7 +71,7 @@ static struct exchange *exchange_new(struct conn *conn)
     exchange->adopted = worker_pin(worker);
     exchange->is_replayable = true;
     exchange->client = conn->client;
-    exchange->scheme = STR("http");
+    exchange->scheme = conn->is_secure ? STR("https") : STR("http");
     exchange->decision.route = -1;
     exchange->started_ns = clock_mono_ns();
     worker_request_id(worker, exchange->request_id);
@@ -155,33 +156,49 @@ struct str exchange_set_cookie(const struct exchange *exchange)
 
 /* Decide */
 
-static bool is_trusted(const struct config_forwarded *forwarded, const struct addr *address)
+/* The entry that makes us believe whoever connects from `address`; NULL: nobody. */
+static const struct config_trust *trust_of(const struct config_forwarded *forwarded,
+                                           const struct addr *address)
 {
     for (unsigned i = 0; i < forwarded->trust_count; i++)
-        if (cidr_contains(&forwarded->trust[i], address))
-            return true;
-    return false;
+        if (cidr_contains(&forwarded->trust[i].range, address))
+            return &forwarded->trust[i];
+    return NULL;
+}
+
+/* From the proxy next to us to the one next to the client, as long as each was named by somebody we
+ * trust. */
+static void find_client(struct exchange *exchange, const struct config_trust *hop)
+{
+    const struct config_forwarded *forwarded = &config_of(exchange)->forwarded;
+    struct addr address;
+
+    exchange->edge = hop->edge;
+    for (unsigned back = 0; back < FORWARDED_HOPS_MAX && hop != NULL; back++) {
+        /* One of the user's own is enough: what stands in the head may all be its doing. */
+        if (hop->edge == FORWARD_EDGE_PROXY)
+            exchange->edge = FORWARD_EDGE_PROXY;
+        struct str named = forward_client_named(&exchange->request, hop->edge, back);
+        if (str_is_empty(named) || !addr_parse_ip(named, 0, &address))
+            return;
+        exchange->client = address;
+        hop = forward_edge_is_last(hop->edge) ? NULL : trust_of(forwarded, &address);
+    }
 }
 
 /* Who the client is and how it came, when a trusted proxy in front of us tells. */
 static void believe_forwarded(struct exchange *exchange)
 {
-    const struct config_forwarded *forwarded = &config_of(exchange)->forwarded;
-    struct addr address = exchange->conn->client;
+    const struct config_trust *hop =
+        trust_of(&config_of(exchange)->forwarded, &exchange->conn->client);
     const struct field *proto = message_find(&exchange->request, FIELD_X_FORWARDED_PROTO);
 
-    if (!is_trusted(forwarded, &address))
+    if (hop == NULL)
         return;
     exchange->is_trusted = true;
     if (proto != NULL && str_eq_nocase(proto->value, STR("https")))
         exchange->scheme = STR("https");
-    /* From the last entry to the first, as long as each was written by somebody we trust. */
-    for (unsigned back = 0; back < FORWARDED_HOPS_MAX && is_trusted(forwarded, &address); back++) {
-        struct str entry = forward_client_entry(&exchange->request, back);
-        if (str_is_empty(entry) || !addr_parse_ip(entry, 0, &address))
-            return;
-        exchange->client = address;
-    }
+    find_client(exchange, hop);
 }
 
 static void exchange_decide(struct exchange *exchange)
@@ -256,7 +273,8 @@ void exchange_start(struct conn *conn, struct str head)
         return;
     }
     believe_forwarded(exchange);
-    exchange_decide(exchange);
+    if (!front_answers(exchange))
+        exchange_decide(exchange);
 }
 
 void exchange_refuse(struct conn *conn, enum outcome outcome, const char *detail)
@@ -384,7 +402,9 @@ void exchange_on_upstream_deadline(struct exchange *exchange)
 {
     struct conn *conn = exchange->conn;
 
-    if (!exchange->upstream->is_connected)
+    if (exchange->upstream->is_shaking)
+        attempt_failed(exchange, OUTCOME_TLS_TIMEOUT);
+    else if (!exchange->upstream->is_connected)
         attempt_failed(exchange, OUTCOME_CONNECT_TIMEOUT);
     else if (exchange->status == 0)
         attempt_failed(exchange, OUTCOME_RESPONSE_TIMEOUT);

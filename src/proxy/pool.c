@@ -38,6 +38,7 @@ static void free_unused(struct pool *pool)
     if (pool->users > 0 || pool->open > 0)
         return;
     list_remove(&pool->node);
+    tls_resume_deinit(&pool->resume);
     server_unref(pool->server);
     mem_free(pool);
 }
@@ -61,16 +62,42 @@ void pool_note_closed(struct pool *pool)
     free_unused(pool);
 }
 
-struct upstream *pool_acquire(struct pool *pool, uint64_t max_idle_ms)
+/* Whether the connection leads to where the server is now. */
+static bool is_current(const struct upstream *upstream)
+{
+    const struct pool *pool = upstream->pool;
+
+    for (unsigned i = 0; i < pool->addr_count; i++)
+        if (addr_eq(&pool->addrs[i], &upstream->address))
+            return true;
+    return pool->addr_count == 0;
+}
+
+void pool_follow(struct pool *pool, const struct addr *addrs, unsigned addr_count)
+{
+    pool->addr_count = addr_count;
+    if (addr_count > 0)
+        memcpy(pool->addrs, addrs, addr_count * sizeof(*addrs));
+    LIST_FOREACH (&pool->idle, node) {
+        struct upstream *upstream = CONTAINER_OF(node, struct upstream, node);
+        if (!is_current(upstream))
+            upstream_close(upstream, false);
+    }
+}
+
+struct upstream *pool_acquire(struct pool *pool, uint64_t max_idle_ms,
+                              const struct tls_trust *trust, struct str name)
 {
     uint64_t now_ms = worker_now_ms(pool->worker);
-    struct upstream *upstream;
 
-    while ((upstream = LIST_FIRST(&pool->idle, struct upstream, node)) != NULL) {
+    LIST_FOREACH (&pool->idle, node) {
+        struct upstream *upstream = CONTAINER_OF(node, struct upstream, node);
         uint64_t idle_ms = now_ms - upstream->idle_since_ms;
         /* The stack is in order of idleness: what is behind the first is older still. */
         if (idle_ms >= max_idle_ms)
             return NULL;
+        if (trust != NULL && (upstream->trust != trust || !str_eq(str_of(upstream->name), name)))
+            continue;
         list_remove(&upstream->node);
         deadline_clear(&upstream->deadline);
         if (upstream->idle_limit_ms > 0 && idle_ms >= upstream->idle_limit_ms) {
@@ -130,7 +157,8 @@ void pool_release(struct upstream *upstream)
 
     upstream->exchange = NULL;
     upstream->clock = NULL;
-    if (pool->is_retired || worker->is_draining || is_wanted_elsewhere(pool)) {
+    if (pool->is_retired || worker->is_draining || is_wanted_elsewhere(pool) ||
+        !is_current(upstream)) {
         upstream_close(upstream, false);
         return;
     }

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "http/forward.h"
+#include "http/platform.h"
 #include "http/writer.h"
 #include "proxy/attempt.h"
 #include "proxy/reply.h"
@@ -150,13 +151,14 @@ static void write_response_head(struct exchange *exchange, const struct message 
         .client_minor = exchange->request.minor,
         .keep_alive = exchange->keep_alive,
         .upgrade = response->status == 101,
-        .via = STR("cutover"),
+        .via = str_of(exchange->conn->worker->common->via),
         .request_id = forward_request_id(&exchange->request,
                                          str_from(exchange->request_id, REQUEST_ID_BYTES)),
         .set_cookie = interim ? STR("") : exchange_set_cookie(exchange),
         .backend_authority = backend_authority(exchange),
         .client_authority = exchange->request.authority,
         .client_scheme = exchange->scheme,
+        .backend_is_tls = exchange->server->server->is_tls,
         .rewrite_location = config->rewrite.location,
         .rewrite_cookie_domain = config->rewrite.cookie_domain,
     };
@@ -209,11 +211,50 @@ static void begin_answer(struct exchange *exchange, const struct message *respon
 static void finish_answer(struct exchange *exchange, size_t left_over)
 {
     /* In step: the server has read the whole request and sent nothing behind the answer. */
-    attempt_done(exchange, OUTCOME_OK,
+    enum outcome outcome = exchange->answer;
+
+    attempt_done(exchange, outcome,
                  exchange->upstream_keep_alive && exchange->request_done &&
                      !exchange->write_failed && left_over == 0 &&
                      stream_pending(&exchange->upstream->stream) == 0);
-    exchange_finish(exchange, OUTCOME_OK, false);
+    exchange_finish(exchange, outcome, false);
+}
+
+static enum outcome outcome_of_platform(enum platform_fault fault)
+{
+    switch (fault) {
+    case PLATFORM_404:
+        return OUTCOME_PLATFORM_404;
+    case PLATFORM_502:
+        return OUTCOME_PLATFORM_502;
+    case PLATFORM_503:
+        return OUTCOME_PLATFORM_503;
+    case PLATFORM_504:
+        return OUTCOME_PLATFORM_504;
+    case PLATFORM_NONE:
+        break;
+    }
+    return OUTCOME_OK;
+}
+
+/* A 404 on a route where the sides may be of different builds. */
+static bool is_skew(const struct exchange *exchange, const struct message *response)
+{
+    const struct policy *policy = &exchange->adopted->snapshot->policy;
+    int route = exchange->decision.route;
+    struct str method = exchange->request.method;
+
+    return response->status == 404 && route >= 0 && policy->routes[route].asks_other &&
+           (str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")));
+}
+
+/* Another attempt has begun instead of passing this answer on. */
+static bool is_passed_over(struct exchange *exchange, const struct message *response)
+{
+    exchange->answer = outcome_of_platform(platform_fault(response));
+    if (exchange->answer != OUTCOME_OK)
+        return attempt_pass_over(exchange, exchange->answer);
+    return is_skew(exchange, response) && attempt_ask_other(exchange);
 }
 
 /* Passes a 1xx on (RFC 9110 15.2); a client of HTTP/1.0 does not know them. */
@@ -279,6 +320,8 @@ static enum head_step take_head(struct exchange *exchange, struct str data, size
         return HEAD_GONE;
     }
     if (worker->response.status >= 200) {
+        if (is_passed_over(exchange, &worker->response))
+            return HEAD_GONE;
         begin_answer(exchange, &worker->response);
         return HEAD_FINAL;
     }

@@ -31,14 +31,19 @@ static struct str retry_after(const struct exchange *exchange, struct buf *text)
     return buf_str(text);
 }
 
-void reply_outcome(struct exchange *exchange, enum outcome outcome, const char *detail)
+/* What an answer of ours holds besides what all of them do. */
+struct own_answer {
+    struct str type, content;
+    struct str location; /* empty: none */
+};
+
+static void reply(struct exchange *exchange, enum outcome outcome, const struct own_answer *own)
 {
     const struct outcome_row *row = outcome_row(outcome);
     struct conn *conn = exchange->conn;
     struct worker *worker = conn->worker;
-    struct buf body = BUF_EMPTY;
     struct buf after = BUF_EMPTY;
-    struct writer_field fields[4];
+    struct writer_field fields[5];
     struct str cookie = exchange_set_cookie(exchange);
     unsigned count = 0;
     bool head_only = exchange->is_parsed && str_eq(exchange->request.method, STR("HEAD"));
@@ -53,22 +58,52 @@ void reply_outcome(struct exchange *exchange, enum outcome outcome, const char *
         fields[count++] = (struct writer_field){"Retry-After", retry_after(exchange, &after)};
     if (!str_is_empty(cookie))
         fields[count++] = (struct writer_field){"Set-Cookie", cookie};
-    write_body(&body, row->token, row->text, detail);
+    if (!str_is_empty(own->location))
+        fields[count++] = (struct writer_field){"Location", own->location};
     exchange->status = row->status;
     /* Refused before any server was tried: counted for the side that it was meant for. */
     if (exchange->is_decided && exchange->attempts == 0)
         counter_add(&worker->counters->attempts[exchange->decision.side][outcome], 1);
 
     buf_clear(&worker->head);
-    writer_answer(row->status, fields, count, STR("application/json"), buf_str(&body),
-                  exchange->keep_alive, head_only, &worker->head);
+    writer_answer(row->status, fields, count, own->type, own->content, exchange->keep_alive,
+                  head_only, &worker->head);
     struct str answer = buf_str(&worker->head);
     struct iovec iov = {.iov_base = (char *)answer.data, .iov_len = answer.len};
     bool failed = stream_write(&conn->stream, &iov, 1) != 0;
-    exchange->sent_bytes += head_only ? 0 : buf_len(&body);
-    buf_deinit(&body);
+    exchange->sent_bytes += head_only ? 0 : own->content.len;
     buf_deinit(&after);
     exchange_finish(exchange, outcome, failed);
+}
+
+static void reply_json(struct exchange *exchange, enum outcome outcome, const char *detail,
+                       struct str location)
+{
+    const struct outcome_row *row = outcome_row(outcome);
+    struct buf body = BUF_EMPTY;
+
+    write_body(&body, row->token, row->text, detail);
+    struct own_answer own = {STR("application/json"), buf_str(&body), location};
+    reply(exchange, outcome, &own);
+    buf_deinit(&body);
+}
+
+void reply_outcome(struct exchange *exchange, enum outcome outcome, const char *detail)
+{
+    reply_json(exchange, outcome, detail, STR(""));
+}
+
+void reply_redirect(struct exchange *exchange, struct str location)
+{
+    reply_json(exchange, OUTCOME_REDIRECTED, NULL, location);
+}
+
+void reply_content(struct exchange *exchange, enum outcome outcome, struct str type,
+                   struct str content)
+{
+    struct own_answer own = {type, content, STR("")};
+
+    reply(exchange, outcome, &own);
 }
 
 void reply_overloaded(struct buf *out)

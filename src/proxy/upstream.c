@@ -16,11 +16,21 @@ static struct upstream *of_stream(struct stream *stream)
     return CONTAINER_OF(stream, struct upstream, stream);
 }
 
+static void on_tcp(struct stream *stream)
+{
+    struct upstream *upstream = of_stream(stream);
+    struct worker *worker = upstream->pool->worker;
+
+    upstream->is_shaking = true;
+    deadline_set(&upstream->deadline, &worker->deadlines.tls_handshake, worker_now_ms(worker));
+}
+
 static void on_connect(struct stream *stream, int status)
 {
     struct upstream *upstream = of_stream(stream);
 
     deadline_clear(&upstream->deadline);
+    upstream->is_shaking = false;
     if (status == 0) {
         upstream->is_connected = true;
         stream_start(stream);
@@ -66,6 +76,8 @@ static void on_close(struct stream *stream)
     struct worker *worker = pool->worker;
 
     buf_deinit(&upstream->inbox);
+    tls_trust_unref(upstream->trust);
+    mem_free(upstream->name);
     mem_free(upstream);
     worker->upstream_count--;
     pool_note_closed(pool);
@@ -73,6 +85,7 @@ static void on_close(struct stream *stream)
 }
 
 static const struct stream_ops upstream_ops = {
+    .on_tcp = on_tcp,
     .on_connect = on_connect,
     .on_read = on_read,
     .on_drain = on_drain,
@@ -104,17 +117,24 @@ void upstream_give_place(struct server *server)
 }
 
 struct upstream *upstream_connect(struct pool *pool, struct exchange *exchange,
-                                  const struct addr *address, int *status)
+                                  const struct addr *address, struct tls_trust *trust,
+                                  struct str name, int *status)
 {
     struct worker *worker = pool->worker;
     struct upstream *upstream = mem_zalloc(1, sizeof(*upstream));
 
     upstream->pool = pool;
     upstream->exchange = exchange;
+    upstream->address = *address;
     list_init(&upstream->node);
     deadline_init(&upstream->deadline);
     parser_init(&upstream->parser, PARSER_RESPONSE);
     CHECK(stream_init(&upstream->stream, &worker->loop, &upstream_ops) == 0);
+    if (trust != NULL) {
+        upstream->trust = tls_trust_ref(trust);
+        upstream->name = str_dup(name);
+        stream_use_tls(&upstream->stream, trust, name, &pool->resume);
+    }
     pool->open++;
     worker->upstream_count++;
     counter_add(&worker->counters->upstreams[pool->server->side], 1);

@@ -63,6 +63,7 @@ static void follow_timeouts(struct worker *worker, const struct config_timeouts 
     deadline_list_change(&deadlines->client_body, timeouts->client_body, now_ms);
     deadline_list_change(&deadlines->client_idle, timeouts->client_idle, now_ms);
     deadline_list_change(&deadlines->connect, timeouts->connect, now_ms);
+    deadline_list_change(&deadlines->tls_handshake, timeouts->tls_handshake, now_ms);
     deadline_list_change(&deadlines->response_header, timeouts->response_header, now_ms);
     deadline_list_change(&deadlines->response_body, timeouts->response_body, now_ms);
     deadline_list_change(&deadlines->upstream_idle, timeouts->upstream_idle, now_ms);
@@ -80,8 +81,11 @@ static void adopt(struct worker *worker, struct snapshot *snapshot)
     for (int side = 0; side < SIDES; side++) {
         struct snapshot_backend *backend = &snapshot->backends[side];
         adopted->pools[side] = mem_zalloc(backend->count, sizeof(struct pool *));
-        for (unsigned i = 0; i < backend->count; i++)
-            adopted->pools[side][i] = pool_of(worker, backend->servers[i].server);
+        for (unsigned i = 0; i < backend->count; i++) {
+            const struct snapshot_server *server = &backend->servers[i];
+            adopted->pools[side][i] = pool_of(worker, server->server);
+            pool_follow(adopted->pools[side][i], server->addrs, server->addr_count);
+        }
         /* The rotation goes on where it was, and starts elsewhere in each worker. */
         adopted->cursor[side] = before == NULL ? worker->index : before->cursor[side];
     }
@@ -213,6 +217,7 @@ static void init_deadlines(struct worker_deadlines *deadlines)
     deadline_list_init(&deadlines->client_idle, 0, conn_on_deadline);
     deadline_list_init(&deadlines->linger, LINGER_MS, conn_on_deadline);
     deadline_list_init(&deadlines->connect, 0, on_upstream_deadline);
+    deadline_list_init(&deadlines->tls_handshake, 0, on_upstream_deadline);
     deadline_list_init(&deadlines->response_header, 0, on_upstream_deadline);
     deadline_list_init(&deadlines->response_body, 0, on_upstream_deadline);
     deadline_list_init(&deadlines->upstream_idle, 0, on_upstream_deadline);
@@ -230,6 +235,7 @@ static void on_sweep(uv_timer_t *timer)
     deadline_sweep(&deadlines->client_idle, now_ms);
     deadline_sweep(&deadlines->linger, now_ms);
     deadline_sweep(&deadlines->connect, now_ms);
+    deadline_sweep(&deadlines->tls_handshake, now_ms);
     deadline_sweep(&deadlines->response_header, now_ms);
     deadline_sweep(&deadlines->response_body, now_ms);
     deadline_sweep(&deadlines->upstream_idle, now_ms);
@@ -375,6 +381,7 @@ void worker_free(struct worker *worker)
         worker_unpin(worker, worker->adopted);
     free_exchanges(worker);
     CHECK(uv_loop_close(&worker->loop) == 0);
+    stream_loop_deinit(&worker->io);
     message_deinit(&worker->response);
     buf_deinit(&worker->head);
     buf_deinit(&worker->set_cookie);

@@ -10,7 +10,7 @@
 #include "base/check.h"
 
 struct server *server_new(enum side side, struct str url, struct str host, uint16_t port,
-                          bool is_name, struct str authority)
+                          bool is_name, bool is_tls, struct str authority)
 {
     struct server *server = mem_zalloc(1, sizeof(*server));
 
@@ -21,6 +21,7 @@ struct server *server_new(enum side side, struct str url, struct str host, uint1
     server->authority = str_dup(authority);
     server->port = port;
     server->is_name = is_name;
+    server->is_tls = is_tls;
     return server;
 }
 

@@ -47,6 +47,20 @@ void snapshot_set_server(struct snapshot *snapshot, enum side side, unsigned ind
     entry->addr_count = addr_count;
 }
 
+void snapshot_set_keys(struct snapshot *snapshot, unsigned listener, struct tls_keys *keys)
+{
+    CHECK(listener < LISTEN_MAX && snapshot->keys[listener] == NULL);
+    if (keys != NULL)
+        snapshot->keys[listener] = tls_keys_ref(keys);
+}
+
+void snapshot_set_trust(struct snapshot *snapshot, enum side side, struct tls_trust *trust)
+{
+    CHECK(snapshot->backends[side].trust == NULL);
+    if (trust != NULL)
+        snapshot->backends[side].trust = tls_trust_ref(trust);
+}
+
 struct snapshot *snapshot_ref(struct snapshot *snapshot)
 {
     atomic_fetch_add_explicit(&snapshot->refs, 1, memory_order_relaxed);
@@ -63,7 +77,10 @@ static void snapshot_free(struct snapshot *snapshot)
             mem_free((void *)backend->servers[i].addrs);
         }
         mem_free(backend->servers);
+        tls_trust_unref(backend->trust);
     }
+    for (unsigned i = 0; i < LISTEN_MAX; i++)
+        tls_keys_unref(snapshot->keys[i]);
     config_unref(snapshot->config);
     mem_free(snapshot);
 }

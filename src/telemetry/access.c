@@ -78,6 +78,7 @@ static void put_decision(struct json *json, const struct access_entry *entry)
 
 static void put_numbers(struct json *json, const struct access_entry *entry)
 {
+    put_str(json, "detail", entry->detail);
     json_u64(json, "attempts", entry->attempts);
     if (entry->first_byte_us > 0)
         put_ms(json, "first_byte_ms", entry->first_byte_us);

@@ -238,6 +238,22 @@ static void put_connections(struct buf *out, const struct counters *sum)
                 counter_read(&sum->connections_total));
 }
 
+static void put_handshakes(struct buf *out, const struct counters *sum)
+{
+    static const char *const names[] = {
+#define X(id, name) name,
+        HANDSHAKES(X)
+#undef X
+    };
+
+    prom_family(out, "cutover_tls_handshakes_total", "counter", "TLS handshakes with clients.");
+    for (unsigned how = 0; how < HANDSHAKE_COUNT; how++) {
+        const struct prom_label label = {"result", str_of(names[how])};
+        prom_sample(out, "cutover_tls_handshakes_total", &label, 1,
+                    counter_read(&sum->handshakes[how]));
+    }
+}
+
 static void put_bytes(struct buf *out, const struct counters *sum)
 {
     prom_family(out, "cutover_body_bytes_total", "counter",
@@ -269,5 +285,6 @@ void prom_counters(struct buf *out, const struct counters *sum,
     put_sides(out, "cutover_tunnels", "gauge", "Open tunnels (WebSockets).", "backend",
               sum->tunnels);
     put_connections(out, sum);
+    put_handshakes(out, sum);
     put_bytes(out, sum);
 }

@@ -3,9 +3,11 @@
 import os
 import re
 import socket
+import subprocess
 
 import pytest
 
+from certs import Authority
 from cutover import ROOT, cli
 
 GOOD = """\
@@ -118,10 +120,15 @@ def test_many_problems_are_bounded(check):
     ("limits: {head_bytes: 1}\n", "limits.head_bytes"),
     ("limits: {head_bytes: 99999999999999999999k}\n", "limits.head_bytes"),
     ("timeouts: {connect: 99999999999999999d}\n", "timeouts.connect"),
+    ("timeouts: {tls_handshake: 0}\n", "timeouts.tls_handshake"),
     ("forwarded: {trust: [10.0.0.0/33]}\n", "forwarded.trust[0]"),
     ("initial_weight: 10.555\n", "initial_weight"),
     ("workers: 0\n", "workers"), ("workers: -1\n", "workers"), ("workers: many\n", "workers"),
     ("log: {access: loud}\n", "log.access"),
+    ("forwarded: {client_ip_header: X-A, secret_header: x-a}\n", "forwarded.secret_header"),
+    ("override: {header: X-A}\nforwarded: {client_ip_header: X-A}\n", "forwarded.client_ip_header"),
+    ("routes: [{name: a, path: /a, on_404: new}]\n", "routes[0].on_404"),
+    ("routes: [{name: a, path: /a, methods: [POST], on_404: other_side}]\n", "routes[0].on_404"),
 ])
 def test_contradictions_and_values_out_of_range(check, add, part):
     key = add.split(":")[0]
@@ -155,14 +162,135 @@ def test_listen_follows_port(check):
     assert check(text, {"PORT": "seventy"}).returncode == 2
 
 
-@pytest.mark.parametrize("add", [
-    "plan: {advance: auto}\n", "listen: [{address: 127.0.0.1:18080, tls: {certificate: a.pem, key: b.pem}}]\n",
-    "listen: [{address: 127.0.0.1:18080, proxy_protocol: true}]\n", "log: {emf: 60s}\n"])
+def server(url, keys=""):
+    """A good file whose old side has this server, with more keys in lines of their own."""
+    return GOOD.replace("  old: {name: railway, servers: [http://10.0.0.4:3000]}\n",
+                        f"  old:\n    servers: [{url}]\n" + "".join(f"    {key}\n" for key in keys.splitlines()))
+
+
+def listener(*keys):
+    """A good file whose listener has these keys too, in lines of their own."""
+    return GOOD.replace("127.0.0.1:18080\n", "127.0.0.1:18080\n" + "".join(f"    {key}\n" for key in keys))
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Runs check on a text in which {NAME} is one of these files."""
+    authority = Authority(tmp_path / "made")
+    certificate, key = authority.issue(["www.example.org"])
+    _, other_key = authority.issue(["www.example.org"])
+    expired, expired_key = authority.issue(["www.example.org"], expired=True)
+    names = {"cert": certificate, "key": key, "other_key": other_key, "ca": authority.ca_file,
+             "expired": expired, "expired_key": expired_key, "folder": str(tmp_path / "webroot")}
+    for name, text in (("locked_key", None), ("text", "no PEM at all\n"), ("empty", ""), ("secret", "hush-hush\n"),
+                       ("half", open(certificate).read()[:200])):
+        names[name] = str(tmp_path / name)
+        if text is not None:
+            (tmp_path / name).write_text(text)
+    subprocess.run(["openssl", "pkcs8", "-topk8", "-in", key, "-passout", "pass:x", "-out", names["locked_key"]],
+                   check=True, capture_output=True)
+    os.mkdir(names["folder"])
+
+    def run(text, env=None, verb="check"):
+        path = tmp_path / "c.yaml"
+        text = text.replace("%s", str(tmp_path))
+        for name, value in names.items():
+            text = text.replace("{" + name + "}", value)
+        path.write_text(text)
+        return cli(verb, "-c", str(path), env=env)
+
+    run.names = names
+    return run
+
+
+@pytest.mark.parametrize("text", [
+    listener("tls: {certificate: {cert}, key: {key}}"),
+    listener("tls:", "  - {certificate: {cert}, key: {key}}", "  - {certificate: {expired}, key: {expired_key}}"),
+    listener("proxy_protocol: true", "redirect_https: 443", "acme_webroot: {folder}"),
+    listener("tls: null", "proxy_protocol: false", "redirect_https: null", "acme_webroot: null"),
+    GOOD.replace("127.0.0.1:18081}", "127.0.0.1:18081, tls: {certificate: {cert}, key: {key}}}"),
+    server("https://app.up.railway.app", "tls: {ca_file: {ca}, names: ['*.up.railway.app', a.b]}"),
+    server("https://10.0.0.9, http://10.0.0.8", "sni: app.example.org\ntls: {verify: false}"),
+    GOOD + "forwarded: {client_ip_header: X-A, secret_file: {secret}}\ntimeouts: {tls_handshake: 1s}\n",
+    GOOD + "routes: [{name: a, path: /_next/static/, on_404: other_side}]\n",
+])
+def test_what_tls_may_say(files, text):
+    result = files(text)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("text, line, path, part", [
+    (listener("tls: {certificate: {cert}, key: {other_key}}"), 3, "listen[0].tls", "is not that of the first"),
+    (listener("tls: {certificate: {cert}, key: {locked_key}}"), 3, "listen[0].tls", "passphrase"),
+    (listener("tls: {certificate: {cert}, key: {cert}}"), 3, "listen[0].tls", "no private key"),
+    (listener("tls: {certificate: {text}, key: {key}}"), 3, "listen[0].tls", "no certificate"),
+    (listener("tls: {certificate: {half}, key: {key}}"), 3, "listen[0].tls", "no certificate"),
+    (listener("tls:", "  certificate: {cert}", "  key: /none/of.pem"), 5, "listen[0].tls.key", "No such file"),
+    (listener("tls:", "  certificate: {folder}", "  key: {key}"), 4, "listen[0].tls.certificate", "not a plain file"),
+    (listener("tls:", "  certificate: {cert}"), 3, "listen[0].tls.key", "missing"),
+    (listener("tls:", "  - {certificate: {cert}, key: {key}}", "  - {certificate: {cert}, key: {key}}"), 5,
+     "listen[0].tls[1].certificate", "same certificate file"),
+    (listener("tls: {cert}"), 3, "listen[0].tls", "{certificate: FILE, key: FILE}"),
+    (listener("tls: []"), 3, "listen[0].tls", "empty list"),
+    (listener("tls: {certificate: {cert}, key: {key}}", "redirect_https: 443"), 4, "listen[0].redirect_https", "HTTPS"),
+    (listener("redirect_https: 18080"), 3, "listen[0].redirect_https", "the address itself"),
+    (listener("redirect_https: yes"), 3, "listen[0].redirect_https", "such as 443"),
+    (listener("acme_webroot: /none/of/it"), 3, "listen[0].acme_webroot", "No such file or directory"),
+    (listener("acme_webroot: {cert}"), 3, "listen[0].acme_webroot", "not a folder"),
+    (GOOD.replace("127.0.0.1:18081}", "127.0.0.1:18081, tls: {certificate: {cert}, key: {other_key}}}"), 3,
+     "admin.tls", "is not that of the first"),
+    (server("http://10.0.0.4", "sni: a.b"), 8, "backends.old.sni", "no server of this side has https://"),
+    (server("http://10.0.0.4", "tls: {verify: true}"), 8, "backends.old.tls", "no server of this side has https://"),
+    (server("https://10.0.0.4", "tls: {verify: false, ca_file: {ca}}"), 8, "backends.old.tls.verify", "ca_file"),
+    (server("https://10.0.0.4", "tls: {verify: false, names: [a.b]}"), 8, "backends.old.tls.verify", "names"),
+    (server("https://10.0.0.4", "tls: {ca_file: {text}}"), 8, "backends.old.tls.ca_file", "no certificate"),
+    (server("https://10.0.0.4", "tls: {ca_file: {empty}}"), 8, "backends.old.tls.ca_file", "no certificate"),
+    (server("https://10.0.0.4", "tls: {ca_file: {half}}"), 8, "backends.old.tls.ca_file", "no certificate"),
+    (server("https://10.0.0.4", "tls: {ca_file: /none/ca.pem}"), 8, "backends.old.tls.ca_file", "No such file"),
+    (server("https://10.0.0.4", "tls: {ca_file: {ca}, names: ['a.*']}"), 8, "backends.old.tls.names[0]", "a name such as"),
+    (server("https://10.0.0.4", "tls: {ca_file: {ca}, names: [*.b.c]}"), 8, "", "must be quoted"),
+    (server("https://a:80, http://a", "tls: {ca_file: {ca}}"), 7, "backends.old.servers", "once with http://"),
+    (server("https://10.0.0.5:3000", "tls: {ca_file: {ca}}"), 9, "backends.new", "once with http://"),
+    (server("https://127.0.0.1:18080", "tls: {ca_file: {ca}}"), 6, "backends", "this proxy itself"),
+    (GOOD + "forwarded:\n  secret_file: {secret}\n", 9, "forwarded.secret_file", "client_ip_header"),
+    (GOOD + "forwarded:\n  client_ip_header: X-A\n  secret_file: {empty}\n", 10, "forwarded.secret_file", "one word"),
+], ids=lambda x: "" if "\n" in str(x) else str(x))
+def test_what_is_wrong_with_tls_is_told_where_it_stands(files, text, line, path, part):
+    result = files(text)
+    assert result.returncode == 2, result.stdout
+    found = problems(result)
+    assert len(found) == 1, result.stderr
+    assert found[0][0] == line and found[0][1] > 0, result.stderr
+    assert found[0][2].startswith(f"{path}: " if path else "") and part in found[0][2], result.stderr
+    assert files(text, verb="run").returncode == 2, "check and run agree"
+
+
+def test_a_key_in_a_variable_never_reaches_the_terminal(files):
+    secret = open(files.names["key"]).read()
+    text = listener("tls: {certificate: {cert}, key: '${THE_KEY}'}")
+    for value in (secret, secret.replace("\n", "\\n"), "hunter2"):
+        result = files(text, {"THE_KEY": value})
+        assert result.returncode == 2 and "${THE_KEY}" in result.stderr
+        assert value.splitlines()[1 if "\n" in value else 0][:20] not in result.stdout + result.stderr
+
+
+def test_a_system_without_authorities(files, tmp_path):
+    """What a container without ca-certificates is: said once, with what to install."""
+    (tmp_path / "bare").mkdir()
+    bare = {"SSL_CERT_FILE": str(tmp_path / "none.pem"), "SSL_CERT_DIR": str(tmp_path / "bare")}
+    text = server("https://10.0.0.4").replace("http://10.0.0.5:3000, http://10.0.0.6:3000", "https://10.0.0.5")
+    result = files(text, bare)
+    assert result.returncode == 2
+    assert len(problems(result)) == 1 and "ca-certificates" in result.stderr, result.stderr
+    assert files(server("https://10.0.0.4", "tls: {ca_file: {ca}}"), bare).returncode == 0
+    assert files(server("https://10.0.0.4", "tls: {verify: false}"), bare).returncode == 0
+    bare["SSL_CERT_FILE"] = files.names["ca"]
+    assert files(text, bare).returncode == 0
+
+
+@pytest.mark.parametrize("add", ["plan: {advance: auto}\n", "log: {emf: 60s}\n"])
 def test_what_comes_later_is_one_clear_error(check, add):
-    text = check.good
-    if add.startswith("listen"):
-        text = "".join(text.splitlines(True)[2:])
-    result = check(text + add)
+    result = check(check.good + add)
     assert result.returncode == 2
     assert len(problems(result)) == 1 and "version" in problems(result)[0][2], result
 
@@ -175,8 +303,12 @@ def test_the_reference_has_every_key_with_its_default():
     text = path.read_text()
     for key in ("listen", "admin", "token_file", "state_file", "workers", "initial_weight", "backends", "routes",
                 "sticky", "override", "health", "outlier", "failover", "retry", "timeouts", "limits", "forwarded",
-                "rewrite", "log", "plan", "on_raise", "replay_bytes", "upstream_idle", "client_ip_header"):
+                "rewrite", "log", "plan", "on_raise", "replay_bytes", "upstream_idle", "client_ip_header", "tls",
+                "proxy_protocol", "redirect_https", "acme_webroot", "sni", "tls_handshake", "secret_file",
+                "secret_header", "on_404"):
         assert re.search(rf"\b{key}:", text), key
+    for word in ("verify", "ca_file", "names", "other_side", "certbot", "SNI", "[::]"):
+        assert word in text, word
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "conf").glob("*.yaml")), ids=lambda p: p.name)
@@ -186,10 +318,19 @@ def test_the_samples_are_valid(path, tmp_path):
     values = {"PORT": "18080"}
     for name in set(re.findall(r"(?m)^[^#\n]*?\$\{([A-Z_]+)\}", text)):
         values[name] = "http://127.0.0.1:3000" if "URL" in name else "example.org"
-    for folder in re.findall(r"(?m)^[^#\n]*(?:token_file|secret_file): *([^\s,}#]+)", text):
-        (tmp_path / "secret").write_text("a-long-enough-token-for-tests-0123456789\n")
-        os.chmod(tmp_path / "secret", 0o600)
-        text = text.replace(folder, str(tmp_path / "secret"))
+    authority = Authority(tmp_path / "made")
+    certificate, key = authority.issue(["www.example.org"])
+    (tmp_path / "secret").write_text("a-long-enough-token-for-tests-0123456789\n")
+    os.chmod(tmp_path / "secret", 0o600)
+    made = {"token_file": tmp_path / "secret", "secret_file": tmp_path / "secret", "acme_webroot": tmp_path,
+            "ca_file": authority.ca_file, "key": key}
+    for name, file in made.items():
+        text = re.sub(rf"(?m)^([^#\n]*\b{name}: *)(?!null)[^\s,}}#]+", rf"\g<1>{file}", text)
+    for number, named in enumerate(re.findall(r"(?m)^[^#\n]*\bcertificate: *([^\s,}#]+)", text)):
+        own = tmp_path / f"{number}.pem"  # two pairs must not have the same file
+        own.write_text(open(certificate).read())
+        text = text.replace(f"certificate: {named}", f"certificate: {own}", 1)
+    values |= {"SSL_CERT_FILE": authority.ca_file}
     copy = tmp_path / path.name
     copy.write_text(text)
     result = cli("check", "-c", str(copy), env=values)

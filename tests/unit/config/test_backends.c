@@ -3,7 +3,21 @@
 
 #include <stdio.h>
 
-TestSuite(backends, .init = set_up, .fini = tear_down);
+#include "pem.h"
+
+static void set_up_files(void)
+{
+    set_up();
+    pem_set_up(); /* for the authorities that https:// needs */
+}
+
+static void tear_down_files(void)
+{
+    pem_tear_down();
+    tear_down();
+}
+
+TestSuite(backends, .init = set_up_files, .fini = tear_down_files);
 
 Test(backends, urls_are_taken_apart)
 {
@@ -13,7 +27,7 @@ Test(backends, urls_are_taken_apart)
     const struct config_server *s = c->backends[SIDE_NEW].servers;
     cr_assert_eq(c->backends[SIDE_NEW].server_count, 4u);
     cr_assert(str_eq(s[0].url, STR("http://a.b")));
-    cr_assert(str_eq(s[0].scheme, STR("http")));
+    cr_assert_not(s[0].is_tls || s[1].is_tls);
     cr_assert(s[0].is_name && str_eq(s[0].host, STR("a.b")) && s[0].port == 80);
     cr_assert(str_eq(s[0].authority, STR("a.b")));
     cr_assert(!s[1].is_name && s[1].port == 3000 && addr_port(&s[1].address) == 3000);
@@ -21,6 +35,45 @@ Test(backends, urls_are_taken_apart)
     cr_assert(str_eq(s[2].host, STR("::1")) && str_eq(s[2].authority, STR("[::1]")));
     cr_assert(str_eq(s[3].authority, STR("[::2]:81")) && str_eq(s[3].url, STR("http://[::2]:81")));
     config_unref(c);
+}
+
+Test(backends, https_has_a_port_of_its_own)
+{
+    struct config *c = parse_good(OLD "{servers: [https://a.b/, https://a.b:80, http://c:443, "
+                                      "'https://[::1]', https://10.0.0.5:443]}\n");
+    const struct config_server *s = c->backends[SIDE_NEW].servers;
+    cr_assert(s[0].is_tls && s[1].is_tls && !s[2].is_tls && s[3].is_tls && s[4].is_tls);
+    cr_assert(s[0].port == 443 && str_eq(s[0].authority, STR("a.b")));
+    cr_assert(str_eq(s[0].url, STR("https://a.b")));
+    cr_assert(s[1].port == 80 && str_eq(s[1].authority, STR("a.b:80")));
+    cr_assert(s[2].port == 443 && str_eq(s[2].authority, STR("c:443")));
+    cr_assert(addr_port(&s[3].address) == 443 && str_eq(s[3].authority, STR("[::1]")));
+    cr_assert(addr_port(&s[4].address) == 443 && str_eq(s[4].authority, STR("10.0.0.5")));
+    config_unref(c);
+}
+
+Test(backends, tls_without_https_is_a_mistake)
+{
+    const char *part = "no server of this side has https:// in its URL";
+    assert_problem(OLD "{servers: [http://b], sni: a.b}\n", 4, "backends.new.sni", part);
+    assert_problem(OLD "{servers: [http://b], tls: {verify: true}}\n", 4, "backends.new.tls", part);
+    assert_problem(OLD "{servers: [http://b, http://c:443], tls: {verify: false}}\n", 4,
+                   "backends.new.tls", part);
+    config_unref(parse_good(OLD "{servers: [http://b], sni: null, tls: {}}\n"));
+    config_unref(parse_good(OLD "{servers: [http://b, https://c], sni: a.b, tls: {names: x.y}}\n"));
+}
+
+Test(backends, a_port_speaks_http_or_https)
+{
+    const char *part = "once with http:// and once with https://";
+    assert_problem(OLD "{servers: [https://b, http://B:443]}\n", 4, "backends.new.servers", part);
+    assert_problem(OLD "{servers: [https://10.0.0.1:80]}\n", 4, "backends.new", part);
+    assert_problem(OLD "{servers: [https://10.0.0.1:80], host: client}\n", 4, "backends.new", part);
+    assert_problem(LISTEN "backends:\n  old: {servers: [https://a]}\n"
+                          "  new: {servers: [https://a:443]}\n",
+                   4, "backends.new", "a server is on one side only");
+    config_unref(parse_good(LISTEN "backends:\n  old: {servers: [https://a], host: client, sni: "
+                                   "x.y}\n  new: {servers: [https://a], host: client}\n"));
 }
 
 Test(backends, a_bad_url_is_the_sentence_of_the_contract)
@@ -36,7 +89,8 @@ Test(backends, a_bad_url_is_the_sentence_of_the_contract)
 
     const char *const bad[] = {"http://",    "http://a/b",        "http://a?b", "http://u@a",
                                "http://a:0", "http://a:70000",    "ftp://a",    "http:a",
-                               "http://a b", "http://10.0.0.300", "http://a//", "HTTP//a"};
+                               "http://a b", "http://10.0.0.300", "http://a//", "HTTP//a",
+                               "https://",   "https://a/b",       "https:a"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         char text[256];
         (void)snprintf(text, sizeof(text), OLD "{servers: ['%s']}\n", bad[i]);

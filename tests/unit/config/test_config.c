@@ -1,5 +1,6 @@
 /* test_config.c - whole files: what is read, shared and reloaded. */
 #include "parse.h"
+#include "pem.h"
 
 TestSuite(config, .init = set_up, .fini = tear_down);
 
@@ -32,6 +33,19 @@ Test(config, every_default_is_the_one_of_the_contract)
     cr_assert_eq(c->outlier.max_eject_for_ms, 300000u);
     cr_assert_eq(c->retry.attempts, 1u);
     cr_assert_eq(c->retry.replay_bytes, 65536u);
+
+    cr_assert_eq(c->listen[0].pair_count, 0u);
+    cr_assert_not(c->listen[0].proxy_protocol);
+    cr_assert_eq(c->listen[0].redirect_https, 0u);
+    cr_assert_eq(c->listen[0].acme_webroot.len, 0u);
+    cr_assert_eq(c->admin.pair_count, 0u);
+    for (int side = 0; side < SIDES; side++) {
+        const struct config_backend *backend = &c->backends[side];
+        cr_assert_eq(backend->sni.len, 0u);
+        cr_assert(backend->tls.verify);
+        cr_assert_eq(backend->tls.ca_file.len, 0u);
+        cr_assert_eq(backend->tls.name_count, 0u);
+    }
     config_unref(c);
 }
 
@@ -70,6 +84,8 @@ Test(config, every_default_of_the_other_sections)
     cr_assert_eq(c->limits.upstream_connections, 0u);
     cr_assert_eq(c->forwarded.trust_count, 0u);
     cr_assert_eq(c->forwarded.client_ip_header.len, 0u);
+    cr_assert(str_eq(c->forwarded.secret_header, STR("X-Cutover-Secret")));
+    cr_assert_eq(c->forwarded.secret.len, 0u);
     cr_assert(c->rewrite.location && c->rewrite.cookie_domain);
     cr_assert_eq(c->log.access, ACCESS_ALL);
     cr_assert_eq(c->log.slow_ms, 1000u);
@@ -85,6 +101,34 @@ Test(config, a_file_that_is_not_there)
     cr_assert(str_eq(buf_str(&out), STR("/nonexistent.yaml: error: cannot open the file: No such "
                                         "file or directory\n")));
     buf_deinit(&out);
+}
+
+static void assert_reload(const char *now_text, const char *next_text, const char *problem)
+{
+    struct error error = {""};
+    struct config *now = parse_good(now_text);
+    struct config *next = parse_good(next_text);
+    cr_assert_eq(config_can_replace(now, next, &error), problem == NULL, "%s", error.text);
+    cr_assert(problem == NULL || strstr(error.text, problem) != NULL, "%s", error.text);
+    config_unref(now);
+    config_unref(next);
+}
+
+Test(config, a_reload_may_change_what_is_spoken_but_not_whether_admin_has_tls)
+{
+    const char *plain = MINIMAL;
+    const char *tls = "listen: [{address: 127.0.0.1:8080, tls: {certificate: leaf.pem, key: "
+                      "leaf.key}, proxy_protocol: true}]\n" BACKENDS;
+    const char *first = MINIMAL "admin: {tls: {certificate: leaf.pem, key: leaf.key}}\n";
+    const char *second = MINIMAL "admin: {tls: {certificate: again.pem, key: leaf.key}}\n";
+    pem_set_up();
+    assert_reload(plain, tls, NULL);
+    assert_reload(tls, plain, NULL);
+    assert_reload(plain, MINIMAL "forwarded: {trust: [railway]}\n", NULL);
+    assert_reload(first, second, NULL);
+    assert_reload(plain, first, "admin.tls can change while the proxy runs, but neither come");
+    assert_reload(first, plain, "restart it");
+    pem_tear_down();
 }
 
 Test(config, what_a_reload_may_change)

@@ -1,33 +1,11 @@
-/* test_keys.c - the sections that are no more than a table: listen, admin, numbers, headers. */
+/* test_keys.c - the sections that are no more than a table: numbers, headers. */
 #include "parse.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 TestSuite(keys, .init = set_up, .fini = tear_down);
-
-Test(keys, port_stands_in_for_listen)
-{
-    setenv("PORT", "3333", 1);
-    struct config *c = parse_good(BACKENDS);
-    cr_assert_eq(c->listen_count, 1u);
-    cr_assert(str_eq(c->listen[0].text, STR("0.0.0.0:3333")));
-    cr_assert_eq(addr_port(&c->listen[0].address), 3333);
-    config_unref(c);
-
-    setenv("PORT", "70000", 1);
-    assert_problem(BACKENDS, 1, "listen", "PORT is no port");
-    unsetenv("PORT");
-    assert_problem(BACKENDS, 1, "listen", "set the environment variable PORT");
-}
-
-Test(keys, listeners_must_differ)
-{
-    assert_problem("listen: [{address: 127.0.0.1:80}, {address: 127.0.0.1:80}]\n" BACKENDS, 1,
-                   "listen", "listen[0] and listen[1]");
-    assert_problem("listen: []\n" BACKENDS, 1, "listen", "at least one");
-    assert_problem(MINIMAL "admin: {address: 127.0.0.1:8080}\n", 5, "admin", "listen[0]");
-    config_unref(parse_good("listen: [{address: 127.0.0.1:0}, {address: '[::1]:0'}]\n" BACKENDS));
-}
 
 Test(keys, headers_that_frame_a_message_are_not_ours)
 {
@@ -40,6 +18,50 @@ Test(keys, headers_that_frame_a_message_are_not_ours)
     config_unref(c);
 }
 
+/* FORWARDED("...") with a file "secret" in the current folder. */
+#define FORWARDED(keys) MINIMAL "forwarded: {" keys "}\n"
+
+Test(keys, a_secret_goes_with_the_address_of_the_client)
+{
+    char folder[] = "/tmp/test_config_XXXXXX";
+    cr_assert_not_null(mkdtemp(folder));
+    cr_assert_eq(chdir(folder), 0);
+    FILE *file = fopen("secret", "w");
+    cr_assert_not_null(file);
+    (void)fputs("hush-hush\n", file);
+    (void)fclose(file);
+
+    struct config *c = parse_good(FORWARDED("client_ip_header: X-Client-IP, secret_file: secret"));
+    cr_assert(str_eq(c->forwarded.secret, STR("hush-hush")));
+    cr_assert(str_eq(c->forwarded.secret_header, STR("X-Cutover-Secret")));
+    config_unref(c);
+    c = parse_good(FORWARDED("client_ip_header: X-A, secret_file: secret, secret_header: X-B"));
+    cr_assert(str_eq(c->forwarded.secret_header, STR("X-B")));
+    config_unref(c);
+    assert_problem(FORWARDED("secret_file: secret"), 5, "forwarded.secret_file",
+                   "needs client_ip_header");
+    assert_problem(FORWARDED("secret_file: none, client_ip_header: X-A"), 5,
+                   "forwarded.secret_file", "the file \"none\": cannot open it");
+    (void)unlink("secret");
+    cr_assert_eq(chdir("/"), 0);
+    cr_assert_eq(rmdir(folder), 0);
+}
+
+Test(keys, headers_of_ours_have_a_name_each)
+{
+    assert_problem(FORWARDED("client_ip_header: x-cutover-secret"), 5, "forwarded.secret_header",
+                   "the same header as client_ip_header");
+    assert_problem(FORWARDED("client_ip_header: x-cutover-backend"), 5,
+                   "forwarded.client_ip_header", "the same header as override.header");
+    assert_problem(FORWARDED("secret_header: x-cutover-backend"), 5, "forwarded.secret_header",
+                   "the same header as override.header");
+    assert_problem(FORWARDED("secret_header: Host"), 5, "forwarded.secret_header", "your own");
+    assert_problem(FORWARDED("secret_header: null"), 5, "forwarded.secret_header",
+                   "expected a header");
+    config_unref(parse_good(FORWARDED("secret_header: X-A") "override: {header: null}\n"));
+    config_unref(parse_good(MINIMAL "override: {header: X-Cutover-Secret}\n"));
+}
+
 Test(keys, limits_of_numbers)
 {
     assert_problem(MINIMAL "workers: 257\n", 5, "workers", "1 to 256");
@@ -48,6 +70,11 @@ Test(keys, limits_of_numbers)
     assert_problem(MINIMAL "limits: {head_bytes: 512}\n", 5, "limits.head_bytes", "from 1k to 1m");
     assert_problem(MINIMAL "limits: {headers: 4097}\n", 5, "limits.headers", "from 1 to 4096");
     assert_problem(MINIMAL "timeouts: {connect: 0}\n", 5, "timeouts.connect", "from 10ms");
+    assert_problem(MINIMAL "timeouts: {tls_handshake: 0}\n", 5, "timeouts.tls_handshake",
+                   "from 10ms");
+    struct config *handshake = parse_good(MINIMAL "timeouts: {tls_handshake: 10s}\n");
+    cr_expect_eq(handshake->timeouts.tls_handshake, 10000u);
+    config_unref(handshake);
     assert_problem(MINIMAL "timeouts: {connect: 30}\n", 5, "timeouts.connect", "unit");
     assert_problem(MINIMAL "timeouts: {connect: 99999999999999999999s}\n", 5, "timeouts.connect",
                    "to 1d");

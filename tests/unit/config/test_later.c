@@ -6,25 +6,11 @@ TestSuite(later, .init = set_up, .fini = tear_down);
 Test(later, what_comes_later_is_refused_in_one_sentence)
 {
     const char *later = "not supported by this version yet: ";
-    assert_problem("listen: [{address: 127.0.0.1:1, tls: {certificate: a, key: b}}]\n" BACKENDS, 1,
-                   "listen[0].tls", later);
-    assert_problem("listen: [{address: 127.0.0.1:1, proxy_protocol: true}]\n" BACKENDS, 1,
-                   "listen[0].proxy_protocol", later);
-    assert_problem(MINIMAL "admin: {tls: {certificate: a, key: b}}\n", 5, "admin.tls", later);
-    assert_problem(OLD "{servers: [http://b], sni: a.b}\n", 4, "backends.new.sni", later);
-    assert_problem(OLD "{servers: [http://b], tls: {verify: true}}\n", 4, "backends.new.tls",
-                   later);
-    assert_problem(OLD "{servers: [https://b]}\n", 4, "backends.new.servers[0]",
-                   "TLS to backends is not supported by this version yet: use http:// over a "
-                   "private network");
-    assert_problem(MINIMAL "timeouts: {tls_handshake: 6s}\n", 5, "timeouts.tls_handshake", later);
     assert_problem(MINIMAL "log: {emf: 60s}\n", 5, "log.emf", later);
     assert_problem(MINIMAL "plan: {advance: auto}\n", 5, "plan",
                    "not supported by this version yet: steps are advanced by hand with \"cutover "
                    "weight\"; remove this key");
-    config_unref(parse_good("listen: [{address: 127.0.0.1:1, tls: null, proxy_protocol: false}]\n"
-                            "admin: {tls: null}\nplan: null\nlog: {emf: 0}\n"
-                            "timeouts: {tls_handshake: 5s}\n" BACKENDS));
+    config_unref(parse_good(MINIMAL "plan: null\nlog: {emf: 0}\n"));
 }
 
 Test(later, mistakes_inside_of_what_comes_later_are_found)

@@ -22,6 +22,22 @@ Test(routes, routes_have_a_kind)
     config_unref(c);
 }
 
+Test(routes, a_404_may_be_asked_on_the_other_side)
+{
+    struct config *c = parse_good(ROUTES "  - {name: a, path: /a, on_404: other_side}\n"
+                                         "  - {name: b, path: /b, on_404: pass, pin: old}\n"
+                                         "  - {name: c, path: /c, methods: [POST, head], on_404: "
+                                         "other_side}\n"
+                                         "  - {name: d, path: /d}\n");
+    cr_assert(c->routes[0].asks_other && c->routes[2].asks_other);
+    cr_assert_not(c->routes[1].asks_other || c->routes[3].asks_other);
+    config_unref(c);
+    assert_problem(ROUTES "  - {name: a, path: /a, on_404: new}\n", 6, "routes[0].on_404",
+                   "expected pass or other_side");
+    assert_problem(ROUTES "  - {name: a, path: /a, methods: [POST], on_404: other_side}\n", 6,
+                   "routes[0].on_404", "for GET and HEAD alone");
+}
+
 Test(routes, a_route_that_can_never_match_is_a_problem)
 {
     assert_problem(ROUTES "  - {name: a, path: /api}\n  - {name: b, path: /api, methods: [GET]}\n",

@@ -3,29 +3,48 @@
  * default is the default.
  */
 #include "parse.h"
+#include "pem.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-TestSuite(samples, .init = set_up, .fini = tear_down);
+static char conf_folder[PATH_MAX];
+
+static void set_up_files(void)
+{
+    /* Beside this file, wherever the tests were built. */
+    struct str file = STR(__FILE__);
+    char path[1024];
+    (void)snprintf(path, sizeof(path), "%.*s../../../conf",
+                   (int)(file.len - strlen("test_samples.c")), file.data);
+    cr_assert_not_null(realpath(path, conf_folder), "%s", path);
+    set_up();
+    pem_set_up(); /* for the authorities that https:// needs; changes the folder */
+}
+
+static void tear_down_files(void)
+{
+    pem_tear_down();
+    tear_down();
+}
+
+TestSuite(samples, .init = set_up_files, .fini = tear_down_files);
 
 static const char *const SAMPLES[] = {"cutover.yaml", "railway-to-lightsail.yaml",
                                       "railway-to-ecs-alb.yaml", "railway-to-alibaba.yaml"};
 
-/* Beside this file, wherever the tests were built. */
-static const char *conf_path(const char *name, char path[1024])
+static const char *conf_path(const char *name, char path[PATH_MAX + 64])
 {
-    struct str file = STR(__FILE__);
-    size_t folder = file.len - strlen("test_samples.c");
-    (void)snprintf(path, 1024, "%.*s../../../conf/%s", (int)folder, file.data, name);
+    (void)snprintf(path, PATH_MAX + 64, "%s/%s", conf_folder, name);
     return path;
 }
 
 static void read_conf(const char *name, struct buf *text)
 {
-    char path[1024];
+    char path[PATH_MAX + 64];
     int fd = open(conf_path(name, path), O_RDONLY);
     cr_assert_geq(fd, 0, "%s", path);
     ssize_t got;
@@ -34,18 +53,29 @@ static void read_conf(const char *name, struct buf *text)
     close(fd);
 }
 
+/* A sample may name files that only its user has. */
+static bool is_missing_file(const struct config_problem *problem)
+{
+    return (str_starts_with(problem->text, STR("the file \"")) ||
+            str_starts_with(problem->text, STR("the folder \""))) &&
+           strstr(problem->text.data, "No such file or directory") != NULL;
+}
+
 Test(samples, the_samples_load)
 {
-    char path[1024];
+    char path[PATH_MAX + 64];
     setenv("PORT", "8080", 1);
     unsetenv("INITIAL_WEIGHT");
     for (size_t i = 0; i < ARRAY_LEN(SAMPLES); i++) {
         struct buf out = BUF_EMPTY;
         struct config *config = config_load(conf_path(SAMPLES[i], path), &problems);
         config_problems_format(&problems, &out);
-        cr_assert_not_null(config, "%.*s", STR_ARG(buf_str(&out)));
+        for (unsigned j = 0; j < problems.count; j++)
+            cr_assert(is_missing_file(&problems.items[j]), "%.*s", STR_ARG(buf_str(&out)));
         buf_deinit(&out);
         config_unref(config);
+        tear_down();
+        set_up();
     }
 }
 
@@ -102,6 +132,9 @@ static void assert_same_numbers(const struct config *a, const struct config *b)
 static void assert_same_texts(const struct config *a, const struct config *b)
 {
     cr_assert(str_eq(a->admin.text, b->admin.text));
+    cr_assert_eq(b->admin.pair_count, 0u);
+    cr_assert(str_eq(a->forwarded.secret_header, b->forwarded.secret_header));
+    cr_assert_eq(b->forwarded.secret.len + b->forwarded.client_ip_header.len, 0u);
     cr_assert(str_eq(a->override.header, b->override.header));
     cr_assert(str_eq(a->sticky.cookie.name, b->sticky.cookie.name));
     cr_assert(str_eq(a->sticky.cookie.path, b->sticky.cookie.path));
@@ -111,7 +144,13 @@ static void assert_same_texts(const struct config *a, const struct config *b)
     cr_assert_eq(a->sticky.keep_on_raise, b->sticky.keep_on_raise);
     cr_assert_eq(a->sticky.keep_on_lower, b->sticky.keep_on_lower);
     cr_assert_eq(a->sticky.chain_count, b->sticky.chain_count);
+    cr_assert_eq(b->listen[0].pair_count + b->listen[0].redirect_https, 0u);
+    cr_assert_eq(b->listen[0].proxy_protocol, a->listen[0].proxy_protocol);
+    cr_assert_eq(b->listen[0].acme_webroot.len, 0u);
     for (int side = 0; side < SIDES; side++) {
+        cr_assert_eq(a->backends[side].tls.verify, b->backends[side].tls.verify);
+        cr_assert_eq(a->backends[side].host, b->backends[side].host);
+        cr_assert_eq(b->backends[side].tls.name_count, 0u);
         const struct health_policy *x = &a->backends[side].health;
         const struct health_policy *y = &b->backends[side].health;
         cr_assert(str_eq(x->path, y->path));
@@ -142,7 +181,8 @@ Test(samples, every_example_in_the_reference_loads)
     unsigned uncommented;
     struct config *config = parse_uncommented("?", &uncommented);
     cr_assert_not_null(config);
-    cr_assert_eq(config->route_count, 2u);
+    cr_assert_eq(config->route_count, 3u);
+    cr_assert(config->routes[2].asks_other);
     config_unref(config);
 }
 
@@ -150,7 +190,7 @@ Test(samples, every_later_key_in_the_reference_is_known_and_refused)
 {
     unsigned uncommented;
     cr_assert_null(parse_uncommented("#!", &uncommented));
-    cr_assert_eq(problems.count, 7u);
+    cr_assert_eq(problems.count, 1u);
     for (unsigned i = 0; i < problems.count; i++) {
         cr_assert(str_starts_with(problems.items[i].text, STR("not supported by this version yet")),
                   "%s", problems.items[i].text.data);

@@ -8,7 +8,7 @@ static bool trusts(const struct config *config, const char *ip)
     struct addr addr;
     cr_assert(addr_parse_ip(str_of(ip), 0, &addr));
     for (unsigned i = 0; i < config->forwarded.trust_count; i++)
-        if (cidr_contains(&config->forwarded.trust[i], &addr))
+        if (cidr_contains(&config->forwarded.trust[i].range, &addr))
             return true;
     return false;
 }

@@ -26,6 +26,15 @@ static bool is_good(word_rule_cb rule, const char *text)
     return good;
 }
 
+Test(words, names_of_certificates)
+{
+    cr_assert(is_good(word_certificate_name, "app.example.org"));
+    cr_assert(is_good(word_certificate_name, "*.up.railway.app"));
+    const char *const bad[] = {"", "*", "*.", "*.*.a", "a.*.b", "*a.b", "10.0.0.1", "a.b:443"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        cr_assert_not(is_good(word_certificate_name, bad[i]), "%s", bad[i]);
+}
+
 Test(words, labels_and_route_names)
 {
     cr_assert(is_good(word_label, "AWS-1.b_c"));

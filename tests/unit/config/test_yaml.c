@@ -126,6 +126,21 @@ Test(yaml, broken_syntax_has_a_line)
     cr_assert_eq(problems.items[0].line, 2u);
 }
 
+/* The values of ours that YAML takes for something else. */
+Test(yaml, missing_quotes_are_told)
+{
+    cr_assert_null(read_text("names: [*.up.railway.app]\n"));
+    cr_assert(first_problem_has("must be quoted: \"*.example.org\""));
+    tear_down();
+    set_up();
+    cr_assert_null(read_text("address: [::]:8080\n"));
+    cr_assert(first_problem_has("must be quoted: \"[::]:8080\""));
+    tear_down();
+    set_up();
+    cr_assert_null(read_text("a: [${X}]\n"));
+    cr_assert(first_problem_has("must be quoted: \"${NAME}\""));
+}
+
 Test(yaml, aliases_are_refused)
 {
     assert_refused(STR("a: *x\n"), 1, 4, "aliases");

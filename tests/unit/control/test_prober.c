@@ -9,6 +9,7 @@
 #include "control/orders.h"
 #include "control/prober.h"
 #include "control/resolver.h"
+#include "net/stream.h"
 #include "tempdir.h"
 
 /* A server that says one thing to everybody, or nothing. */
@@ -17,6 +18,7 @@ struct origin {
     unsigned port;
     const char *answer; /* NULL: reads and stays silent */
     bool closes;        /* at once, without an answer */
+    bool resets;        /* in answer to the first bytes */
     unsigned accepted, open, most_open;
     char request[1024]; /* the last one */
     size_t len;
@@ -31,6 +33,7 @@ struct guest {
 
 static struct tempdir dir;
 static uv_loop_t loop;
+static struct stream_loop io; /* of `loop` */
 static struct controller *controller;
 static struct error error;
 static struct origin old, new;
@@ -74,6 +77,10 @@ static void on_guest_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buff
     struct guest *guest = stream->data;
     struct origin *origin = guest->origin;
 
+    if (origin->resets && got > 0) {
+        uv_tcp_close_reset(&guest->tcp, on_guest_closed);
+        return;
+    }
     if (got < 0 || (size_t)got > sizeof(origin->request) - 1 - origin->len) {
         guest_close(guest);
         return;
@@ -191,6 +198,7 @@ static void setup(void)
     cr_assert_geq(dup2(open("/dev/null", O_WRONLY), STDERR_FILENO), 0);
     tempdir_make(&dir);
     cr_assert_eq(uv_loop_init(&loop), 0);
+    loop.data = &io;
     origin_start(&old);
     origin_start(&new);
     listening = true;
@@ -205,6 +213,7 @@ static void teardown(void)
     controller_deinit(controller);
     mem_free(controller);
     cr_assert_eq(uv_loop_close(&loop), 0);
+    stream_loop_deinit(&io);
     tempdir_remove(&dir);
 }
 
@@ -412,6 +421,37 @@ Test(prober, the_next_address_is_tried)
     prober_start(controller->prober);
     cr_assert(wait_for(HEALTH_UP, 5000), "%s", last_reason());
     cr_assert_str_eq(last_reason(), "status 200");
+}
+
+/* The old server's name has the addresses of both origins, of which none speaks TLS. */
+static void start_tls_at_both(void)
+{
+    struct addr addrs[2];
+
+    new.answer = NULL;
+    start_with("https://nowhere.invalid:443", "https://127.0.0.1:1", ", tls: {verify: false}");
+    cr_assert(addr_parse(STR("127.0.0.1:0"), &addrs[0]));
+    addrs[1] = addrs[0];
+    addr_set_port(&addrs[0], (uint16_t)old.port);
+    addr_set_port(&addrs[1], (uint16_t) new.port);
+    controller_note_addrs(controller, SIDE_OLD, 0, addrs, 2, "");
+    prober_start(controller->prober);
+    cr_assert(wait_for(HEALTH_DOWN, 5000));
+    cr_assert_gt(old.accepted, 0);
+    cr_assert_gt(new.accepted, 0, "%s", last_reason());
+    cr_assert_str_eq(last_reason(), "TLS handshake: timeout after 150ms");
+}
+
+Test(prober, the_next_address_is_tried_when_a_handshake_is_cut)
+{
+    old.closes = true;
+    start_tls_at_both();
+}
+
+Test(prober, the_next_address_is_tried_when_a_handshake_is_reset)
+{
+    old.resets = true;
+    start_tls_at_both();
 }
 
 Test(prober, a_check_waits_for_the_first_address)

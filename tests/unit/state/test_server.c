@@ -7,7 +7,7 @@ static const struct outlier_policy policy = {3, 1000, 8000};
 
 static struct server *make_server(void)
 {
-    return server_new(SIDE_NEW, STR("http://10.0.0.5:3000"), STR("10.0.0.5"), 3000, false,
+    return server_new(SIDE_NEW, STR("http://10.0.0.5:3000"), STR("10.0.0.5"), 3000, false, false,
                       STR("10.0.0.5:3000"));
 }
 

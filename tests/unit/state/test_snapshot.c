@@ -23,7 +23,7 @@ static struct snapshot *make_snapshot(void)
         for (unsigned i = 0; i < snapshot->backends[side].count; i++) {
             const struct config_server *from = &snapshot->config->backends[side].servers[i];
             struct server *server = server_new((enum side)side, from->url, from->host, from->port,
-                                               from->is_name, from->authority);
+                                               from->is_name, from->is_tls, from->authority);
             snapshot_set_server(snapshot, (enum side)side, i, server, &from->address, 1);
             server_unref(server);
         }
