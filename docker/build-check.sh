@@ -84,6 +84,9 @@ in_image proxy sh -c '[ "$(id -u)" = 10001 ] && touch /var/lib/cutover/state.jso
     { echo "build-check: the user cannot write the state" >&2; exit 1; }
 in_image proxy sh -c '! /usr/local/bin/cutover healthcheck' ||
     { echo "build-check: healthcheck says yes and nothing runs" >&2; exit 1; }
+# shellcheck disable=SC2016 # for the shell inside
+in_image proxy sh -c '[ "$(ls /usr/lib/ssl/certs/*.0 | wc -l)" -gt 50 ]' ||
+    { echo "build-check: no authorities, so no https:// server would be believed" >&2; exit 1; }
 in_image origin /usr/local/bin/cutover-origin --help >/dev/null
 
 # Both together. Isolation by chroot shares the network of this machine, hence odd ports.
@@ -99,16 +102,19 @@ in_image origin /usr/local/bin/cutover-origin --help >/dev/null
 # shellcheck disable=SC2016 # for the shell inside
 in_image proxy sh -c '
     set -eu
-    cat >/tmp/c.yaml <<END
-listen: [{address: "127.0.0.1:23080"}]
-admin: {address: "127.0.0.1:23081"}
+    # As on a platform that knows no files: all of it in variables.
+    export CUTOVER_CONFIG="
+listen: [{address: 127.0.0.1:23080}]
+admin: {address: 127.0.0.1:23081, token_file: /etc/cutover/admin-token}
 state_file: /var/lib/cutover/state.json
-backends: {old: {servers: ["http://127.0.0.1:23000"]}, new: {servers: ["http://127.0.0.1:23001"]}}
+backends: {old: {servers: [http://127.0.0.1:23000]}, new: {servers: [https://127.0.0.1:23001]}}
 health: {interval: 1s, timeout: 1s}
-END
+forwarded: {client_ip_header: X-Client-IP, secret_file: /etc/cutover/edge-secret}
+"
+    export CUTOVER_TOKEN=a-token-of-the-check CUTOVER_EDGE_SECRET=a-word-of-the-check
     export CUTOVER_ADMIN=http://127.0.0.1:23081
-    cutover check -c /tmp/c.yaml >/dev/null
-    cutover run -c /tmp/c.yaml >/dev/null &
+    cutover-start check -c /etc/cutover/cutover.yaml >/dev/null
+    cutover-start run -c /etc/cutover/cutover.yaml >/dev/null &
     proxy=$!
     tries=0
     until cutover healthcheck; do
