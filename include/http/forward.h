@@ -58,7 +58,7 @@ struct forward_request {
  * authority that was asked; the port the listener's, or, behind a trusted peer, the one in that
  * authority, or its scheme's. An X-Request-ID of 1..128 bytes [A-Za-z0-9._-] is kept, anything else
  * replaced. Fields named client_ip_header or secret_header are dropped, whoever sent them, before
- * ours are added.
+ * ours are added; so are those that differ from any of all these by '_' for '-' alone.
  */
 void forward_request_head(const struct forward_request *request, struct buf *out);
 

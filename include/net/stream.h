@@ -65,6 +65,7 @@ struct stream {
     uv_shutdown_t shutdown_req;
     bool is_reading, is_writing, is_closing;
     bool wants_shutdown; /* FIN follows what is still to be sent */
+    size_t unasked;      /* bytes of `out` that TLS wants to say by itself */
     bool is_shaking;     /* the TLS handshake is under way */
     bool has_ended;      /* the end of what it sends has been told */
 };
@@ -115,10 +116,14 @@ int stream_write(struct stream *stream, const struct iovec *iov, unsigned count)
 /* Bytes written and not yet taken by the kernel. */
 size_t stream_pending(const struct stream *stream);
 
+/* TLS cannot send before it has read the rest of a message of its own. */
+bool stream_tls_is_waiting(const struct stream *stream);
+
 /* The socket is behind. Bytes that are only held do not count: they go with the next write. */
 static inline bool stream_is_congested(const struct stream *stream)
 {
-    return stream->is_writing && stream_pending(stream) > STREAM_HIGH_BYTES;
+    return (stream->is_writing || stream_tls_is_waiting(stream)) &&
+           stream_pending(stream) > STREAM_HIGH_BYTES;
 }
 
 /* Sends FIN, and close_notify before it, behind everything written. */
@@ -133,6 +138,9 @@ const char *stream_tls_error(const struct stream *stream);
 struct str stream_tls_name(const struct stream *stream);
 bool stream_tls_covers(const struct stream *stream, struct str host);
 bool stream_tls_is_resumed(const struct stream *stream);
+
+/* Whether the other end has sent anything at all. */
+bool stream_tls_has_begun(const struct stream *stream);
 
 /* Once TLS is there: what it came to, for whoever wants to tell. All zero without TLS. */
 void stream_tls_inspect(const struct stream *stream, struct tls_link_info *info);

@@ -157,6 +157,12 @@ enum tls_state tls_link_receive(struct tls_link *link, struct str bytes, struct 
 bool tls_link_send(struct tls_link *link, const struct iovec *iov, unsigned count);
 void tls_link_end(struct tls_link *link);
 
+/* Plain bytes that tls_link_send has taken and not sealed yet: the rest of a message of TLS itself
+ * must come first. They go with the tls_link_receive that brings it. */
+size_t tls_link_waiting(const struct tls_link *link);
+
+bool tls_link_has_received(const struct tls_link *link); /* anything at all */
+
 enum tls_fault tls_link_fault(const struct tls_link *link);
 
 /* A few words: "certificate has expired". Lives as long as the link. */

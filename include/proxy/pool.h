@@ -61,6 +61,9 @@ struct upstream *pool_acquire(struct pool *pool, uint64_t max_idle_ms,
 /* Takes back a connection that is in step: idle from here on, or closed if it cannot be kept. */
 void pool_release(struct upstream *upstream);
 
+/* Descriptors have run out: gives up what is idle. */
+void pool_shed(struct pool *pool);
+
 /* The exchange waits for a place, or no longer does. */
 void pool_wait(struct pool *pool, struct exchange *exchange);
 void pool_wait_end(struct pool *pool, struct exchange *exchange);

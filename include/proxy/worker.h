@@ -80,6 +80,7 @@ struct worker {
     struct list conns; /* all client connections */
     struct list pools; /* all pools, also of servers that are gone while connections remain */
     unsigned conn_count;
+    unsigned conn_peak;      /* since memory was given back last */
     unsigned upstream_count; /* open, leased or idle */
 
     struct list free_exchanges; /* kept for the next requests */
@@ -137,6 +138,9 @@ static inline const struct config *worker_config(const struct worker *worker)
 
 struct adopted *worker_pin(struct worker *worker);
 void worker_unpin(struct worker *worker, struct adopted *adopted);
+
+/* Descriptors have run out: gives up idle connections to servers. */
+void worker_shed(struct worker *worker);
 
 /* 32 hexadecimal digits, different each time; not a secret. */
 #define REQUEST_ID_BYTES 32

@@ -89,6 +89,36 @@ static bool has_believed(const struct forward_request *request, enum field_id id
     return is_believed(request, id) && message_find(request->message, id) != NULL;
 }
 
+/* "X_Real_IP" for "X-Real-IP": applications of the CGI kind cannot tell them apart. */
+static bool is_twin(struct str name, struct str of)
+{
+    if (name.len != of.len)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.data[i] == '_' ? '-' : ascii_lower(name.data[i]);
+        if (c != ascii_lower(of.data[i]))
+            return false;
+    }
+    return true;
+}
+
+/* Whether an application might take the field for one that we vouch for. */
+static bool is_false_twin(const struct forward_request *request, struct str name)
+{
+    static const struct str VOUCHED[] = {
+        STR_INIT("X-Forwarded-For"),  STR_INIT("X-Forwarded-Proto"), STR_INIT("X-Forwarded-Host"),
+        STR_INIT("X-Forwarded-Port"), STR_INIT("X-Real-IP"),         STR_INIT("X-Request-ID"),
+    };
+
+    if (memchr(name.data, '_', name.len) == NULL)
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(VOUCHED); i++)
+        if (is_twin(name, VOUCHED[i]))
+            return true;
+    return (request->client_ip_header.len > 0 && is_twin(name, request->client_ip_header)) ||
+           (request->secret_header.len > 0 && is_twin(name, request->secret_header));
+}
+
 static bool request_keeps(const struct forward_request *request, const struct field *field,
                           const struct named *named)
 {
@@ -99,7 +129,7 @@ static bool request_keeps(const struct forward_request *request, const struct fi
     switch (field->id) {
     case FIELD_OTHER:
         return !is_same_name(field->name, request->override_header) &&
-               !named_has(named, field->name);
+               !named_has(named, field->name) && !is_false_twin(request, field->name);
     case FIELD_FORWARDED:
     case FIELD_X_FORWARDED_HOST:
     case FIELD_X_FORWARDED_PORT:

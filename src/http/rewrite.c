@@ -71,5 +71,8 @@ struct str rewrite_bare_host(struct str authority)
     struct str host = rewrite_host(authority);
     bool is_bracketed = host.len >= 2 && host.data[0] == '[' && host.data[host.len - 1] == ']';
 
-    return is_bracketed ? str_slice(host, 1, host.len - 1) : host;
+    if (is_bracketed)
+        return str_slice(host, 1, host.len - 1);
+    /* "example.org." is the same host, said in full (RFC 3986 3.2.2). */
+    return str_ends_with_nocase(host, STR(".")) ? str_slice(host, 0, host.len - 1) : host;
 }

@@ -17,6 +17,9 @@
 
 #include "base/check.h"
 
+/* Much more than any sound client makes TLS answer before it reads again. */
+#define UNASKED_MAX_BYTES (16 * 1024)
+
 void stream_loop_deinit(struct stream_loop *loop)
 {
     tls_loop_deinit(&loop->tls);
@@ -36,6 +39,7 @@ int stream_init(struct stream *stream, uv_loop_t *loop, const struct stream_ops 
     buf_init(&stream->in_flight);
     stream->is_reading = stream->is_writing = stream->is_closing = stream->wants_shutdown = false;
     stream->is_shaking = stream->has_ended = false;
+    stream->unasked = 0;
     return uv_tcp_init(loop, &stream->tcp);
 }
 
@@ -88,12 +92,28 @@ static void end_handshake(struct stream *stream, int status)
     stream->ops->on_connect(stream, status);
 }
 
+/* TLS answers some messages by itself, and nobody above sees that: a client that keeps asking and
+ * never reads would have us keep the answers forever. */
+static bool is_flooded(struct stream *stream, size_t pending_before)
+{
+    size_t pending = stream_pending(stream);
+
+    if (stream->is_writing && pending > pending_before)
+        stream->unasked += pending - pending_before;
+    return stream->unasked > UNASKED_MAX_BYTES;
+}
+
 /* Empty: the end of the connection. */
 static void receive(struct stream *stream, struct str bytes)
 {
     struct str plain;
+    size_t pending = stream_pending(stream);
+    bool was_waiting = stream_tls_is_waiting(stream);
     enum tls_state state = tls_link_receive(stream->link, bytes, &plain);
     int status = send_sealed(stream);
+
+    if (plain.len == 0 && is_flooded(stream, pending))
+        status = UV_EPROTO;
 
     if (stream->is_shaking && state != TLS_HANDSHAKE) {
         end_handshake(stream, state == TLS_FAILED ? UV_EPROTO : 0);
@@ -112,6 +132,8 @@ static void receive(struct stream *stream, struct str bytes)
         stream->ops->on_read(stream, STR(""), UV_EPROTO);
     } else if (status != 0) {
         stream->ops->on_error(stream, status);
+    } else if (was_waiting && !stream_tls_is_waiting(stream) && !stream->is_writing) {
+        stream->ops->on_drain(stream);
     }
 }
 
@@ -172,6 +194,16 @@ struct str stream_tls_name(const struct stream *stream)
 bool stream_tls_covers(const struct stream *stream, struct str host)
 {
     return stream->link != NULL && tls_link_covers(stream->link, host);
+}
+
+bool stream_tls_has_begun(const struct stream *stream)
+{
+    return stream->link != NULL && tls_link_has_received(stream->link);
+}
+
+bool stream_tls_is_waiting(const struct stream *stream)
+{
+    return stream->link != NULL && tls_link_waiting(stream->link) > 0;
 }
 
 bool stream_tls_is_resumed(const struct stream *stream)
@@ -257,8 +289,10 @@ static void on_written(uv_write_t *request, int status)
         status = send_out(stream);
     if (status != 0)
         stream->ops->on_error(stream, status);
-    else if (!stream->is_writing)
+    else if (!stream->is_writing && !stream_tls_is_waiting(stream)) {
+        stream->unasked = 0;
         stream->ops->on_drain(stream);
+    }
 }
 
 /* Hands `out` to uv; nothing when it is empty or a write is under way already. */
@@ -348,6 +382,7 @@ static int write_sealed(struct stream *stream, const struct iovec *iov, unsigned
     struct str held = buf_str(&stream->held);
     bool good;
 
+    /* Nothing of a write that fails may have been sent: it may then be tried elsewhere. */
     if (held.len == 0) {
         good = tls_link_send(stream->link, iov, count);
     } else {
@@ -358,8 +393,10 @@ static int write_sealed(struct stream *stream, const struct iovec *iov, unsigned
         good = tls_link_send(stream->link, with_held, count + 1);
         buf_deinit(&stream->held);
     }
-    int status = send_sealed(stream);
-    return good ? status : UV_EPIPE;
+    if (good)
+        return send_sealed(stream);
+    buf_clear(&loop_of(stream)->tls.sealed);
+    return UV_EPIPE;
 }
 
 int stream_write(struct stream *stream, const struct iovec *iov, unsigned count)
@@ -371,7 +408,9 @@ int stream_write(struct stream *stream, const struct iovec *iov, unsigned count)
 
 size_t stream_pending(const struct stream *stream)
 {
-    return buf_len(&stream->held) + buf_len(&stream->out) + stream->tcp.write_queue_size;
+    size_t waiting = stream->link == NULL ? 0 : tls_link_waiting(stream->link);
+
+    return buf_len(&stream->held) + waiting + buf_len(&stream->out) + stream->tcp.write_queue_size;
 }
 
 /* Tells the other end that nothing follows, so that it knows a cut when it sees one. */

@@ -28,7 +28,8 @@ struct tls_link {
     char *name;                /* owned; to a server: whom it is for */
     enum tls_state state;
     enum tls_fault fault;
-    bool has_received; /* anything at all */
+    struct buf waiting; /* plain, see tls_link_waiting */
+    bool has_received;  /* anything at all */
     bool has_said_end;
     const char *error; /* static, or OpenSSL's */
 };
@@ -194,6 +195,7 @@ void tls_link_free(struct tls_link *link)
     if (link->fault == TLS_FINE)
         SSL_set_shutdown(link->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(link->ssl);
+    buf_deinit(&link->waiting);
     tls_keys_unref(link->keys);
     tls_trust_unref(link->trust);
     mem_free(link->name);
@@ -250,6 +252,8 @@ static enum tls_state fail_by_openssl(struct tls_link *link)
 }
 
 /* ---- receiving ---- */
+
+static bool seal_waiting(struct tls_link *link);
 
 /* An error that somebody left behind must not be taken for ours. */
 static void forget_errors(void)
@@ -346,6 +350,8 @@ enum tls_state tls_link_receive(struct tls_link *link, struct str bytes, struct 
     if (state == TLS_OPEN)
         state = read_records(link, plain);
     link->loop->received = STR("");
+    if (state == TLS_OPEN && !seal_waiting(link))
+        state = link->state;
     return state;
 }
 
@@ -354,42 +360,79 @@ enum tls_state tls_link_receive(struct tls_link *link, struct str bytes, struct 
 static bool seal(struct tls_link *link, const char *bytes, size_t size)
 {
     forget_errors();
-    if (SSL_write(link->ssl, bytes, (int)size) == (int)size)
+    int result = buf_len(&link->waiting) > 0 ? 0 : SSL_write(link->ssl, bytes, (int)size);
+    if (result == (int)size)
         return true;
+    if (result == 0 || SSL_get_error(link->ssl, result) == SSL_ERROR_WANT_READ) {
+        buf_append(&link->waiting, bytes, size);
+        return true;
+    }
     fail_by_openssl(link);
     return false;
 }
 
-/* Small pieces share a record, large ones are sealed where they lie. */
+static bool seal_waiting(struct tls_link *link)
+{
+    struct buf waiting = link->waiting;
+    struct str rest = buf_str(&waiting);
+    bool good = true;
+
+    if (rest.len == 0)
+        return true;
+    buf_init(&link->waiting);
+    for (size_t at = 0; at < rest.len && good; at += RECORD_BYTES) {
+        size_t size = rest.len - at < RECORD_BYTES ? rest.len - at : RECORD_BYTES;
+        good = seal(link, rest.data + at, size);
+    }
+    buf_deinit(&waiting);
+    return good;
+}
+
+/* What was gathered goes out as one record. */
+static bool seal_gathered(struct tls_link *link, size_t *used)
+{
+    size_t size = *used;
+
+    *used = 0;
+    return size == 0 || seal(link, link->loop->gathered, size);
+}
+
+/* Whole records are sealed where they lie; what is less is gathered behind what came before. */
+static bool add_piece(struct tls_link *link, const char *at, size_t left, size_t *used)
+{
+    while (left > 0) {
+        size_t room = RECORD_BYTES - *used;
+        size_t step = left < room ? left : room;
+        bool good = true;
+
+        if (step == RECORD_BYTES) {
+            good = seal(link, at, step);
+        } else {
+            memcpy(link->loop->gathered + *used, at, step);
+            *used += step;
+            if (*used == RECORD_BYTES)
+                good = seal_gathered(link, used);
+        }
+        if (!good)
+            return false;
+        at += step;
+        left -= step;
+    }
+    return true;
+}
+
 bool tls_link_send(struct tls_link *link, const struct iovec *iov, unsigned count)
 {
-    char *gathered = link->loop->gathered;
     size_t used = 0;
 
     if (link->state == TLS_HANDSHAKE || link->state == TLS_FAILED || link->has_said_end)
         return false;
-    for (unsigned i = 0; i < count; i++) {
-        const char *at = iov[i].iov_base;
-        size_t left = iov[i].iov_len;
-        while (left > 0) {
-            size_t step = used + left < RECORD_BYTES ? left : RECORD_BYTES - used;
-            if (step == RECORD_BYTES || (used == 0 && i + 1 == count)) {
-                if (!seal(link, at, step))
-                    return false;
-            } else {
-                memcpy(gathered + used, at, step);
-                used += step;
-            }
-            if (used == RECORD_BYTES) {
-                if (!seal(link, gathered, used))
-                    return false;
-                used = 0;
-            }
-            at += step;
-            left -= step;
-        }
-    }
-    return used == 0 || seal(link, gathered, used);
+    if (count == 1 && iov->iov_len > 0 && iov->iov_len <= RECORD_BYTES)
+        return seal(link, iov->iov_base, iov->iov_len);
+    for (unsigned i = 0; i < count; i++)
+        if (!add_piece(link, iov[i].iov_base, iov[i].iov_len, &used))
+            return false;
+    return seal_gathered(link, &used);
 }
 
 void tls_link_end(struct tls_link *link)
@@ -425,6 +468,16 @@ bool tls_link_covers(const struct tls_link *link, struct str host)
     X509 *shown = SSL_get_certificate(link->ssl);
 
     return shown != NULL && tls_certificate_is_for(shown, host);
+}
+
+size_t tls_link_waiting(const struct tls_link *link)
+{
+    return buf_len(&link->waiting);
+}
+
+bool tls_link_has_received(const struct tls_link *link)
+{
+    return link->has_received;
 }
 
 bool tls_link_is_resumed(const struct tls_link *link)

@@ -32,7 +32,9 @@ bool tls_certificate_is_for(X509 *certificate, struct str host)
     bool is_wild = str_starts_with(host, STR("*."));
     struct str rest = is_wild ? str_slice(host, 1, host.len) : host;
 
-    if (rest.len == 0 || rest.len >= TLS_NAME_BYTES || memchr(rest.data, '\0', rest.len) != NULL)
+    /* A dot in front would mean "any name below" to OpenSSL: nobody asks for such a host. */
+    if (rest.len == 0 || host.data[0] == '.' || rest.len >= TLS_NAME_BYTES ||
+        memchr(rest.data, '\0', rest.len) != NULL)
         return false;
     int len = snprintf(text, sizeof(text), "%s%.*s", is_wild ? ANY_LABEL : "", STR_ARG(rest));
     int match = is_address(host) ? X509_check_ip_asc(certificate, text, flags)

@@ -171,8 +171,11 @@ static void connect_server(struct exchange *exchange)
     unsigned index = (exchange->first_addr + exchange->addrs_tried) % server->addr_count;
     exchange->upstream = upstream_connect(pool, exchange, &server->addrs[index],
                                           trust_for(exchange), tls_name(exchange), &status);
-    if (exchange->upstream == NULL)
-        attempt_failed(exchange, outcome_of_connect(status));
+    if (exchange->upstream != NULL)
+        return;
+    if (status == UV_EMFILE || status == UV_ENFILE)
+        worker_shed(exchange->conn->worker);
+    attempt_failed(exchange, outcome_of_connect(status));
 }
 
 /* One attempt at exchange->server: over an idle connection when that is safe, else over a new one.
@@ -329,14 +332,16 @@ static bool may_fail_over(const struct exchange *exchange, struct decision *deci
 
 static bool fail_over(struct exchange *exchange)
 {
+    struct counters *counters = exchange->conn->worker->counters;
     struct decision decision;
 
     if (!may_fail_over(exchange, &decision))
         return false;
     exchange->decision = decision;
+    /* May finish the exchange. */
     if (!acquire_on_side(exchange))
         return false;
-    counter_add(&exchange->conn->worker->counters->failovers[decision.home], 1);
+    counter_add(&counters->failovers[decision.home], 1);
     return true;
 }
 

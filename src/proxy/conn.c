@@ -48,8 +48,6 @@ static enum conn_clock wanted_clock(const struct conn *conn)
 {
     if (conn->state == CONN_CLOSED)
         return CLOCK_NONE;
-    if (conn->state == CONN_PREFACE)
-        return CLOCK_HEAD;
     if (conn->state == CONN_TUNNEL)
         return CLOCK_TUNNEL;
     if (stream_pending(&conn->stream) > 0)
@@ -288,7 +286,7 @@ static void on_connect(struct stream *stream, int status)
                                                          : HANDSHAKE_FULL;
 
     /* Who connects and goes away again, a balancer's check, has not failed at anything. */
-    if (status == 0 || stream_tls_fault(stream) != TLS_FINE)
+    if (status == 0 || stream_tls_has_begun(stream))
         counter_add(&conn->worker->counters->handshakes[how], 1);
     if (status != 0)
         conn_close(conn, false);
@@ -544,6 +542,8 @@ void conn_close(struct conn *conn, bool reset)
     conn->state = CONN_CLOSED;
     conn_watch(conn);
     list_remove(&conn->node);
+    if (conn->stream.is_shaking && stream_tls_has_begun(&conn->stream))
+        counter_add(&conn->worker->counters->handshakes[HANDSHAKE_FAILED], 1);
     if (conn->exchange != NULL)
         exchange_abort(conn->exchange, OUTCOME_CLIENT_GONE);
     counter_sub(&conn->worker->counters->connections, 1);

@@ -341,6 +341,8 @@ static void on_server_end(struct exchange *exchange, int status)
 {
     struct upstream *upstream = exchange->upstream;
 
+    if (status == UV_EPROTO)
+        exchange->detail = stream_tls_error(&upstream->stream);
     if (exchange->status != 0 && status == 0)
         relay_response_end(exchange);
     else if (exchange->status != 0)

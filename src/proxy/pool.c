@@ -12,6 +12,9 @@
 #include "proxy/upstream.h"
 #include "proxy/worker.h"
 
+/* Connections to one server before those for different hosts make room for each other. */
+#define NAMED_MAX 64
+
 struct pool *pool_of(struct worker *worker, struct server *server)
 {
     LIST_FOREACH (&worker->pools, node) {
@@ -43,11 +46,16 @@ static void free_unused(struct pool *pool)
     mem_free(pool);
 }
 
+void pool_shed(struct pool *pool)
+{
+    LIST_FOREACH (&pool->idle, node)
+        upstream_close(CONTAINER_OF(node, struct upstream, node), false);
+}
+
 void pool_retire(struct pool *pool)
 {
     pool->is_retired = true;
-    LIST_FOREACH (&pool->idle, node)
-        upstream_close(CONTAINER_OF(node, struct upstream, node), false);
+    pool_shed(pool);
 }
 
 void pool_unuse(struct pool *pool)
@@ -150,6 +158,16 @@ void pool_sweep(struct pool *pool)
         upstream_close(CONTAINER_OF(pool->idle.prev, struct upstream, node), false);
 }
 
+/* With host: client every Host has connections of its own, and strangers may ask for as many hosts
+ * as they like: beyond some, the one that has been idle longest goes for the new one. */
+static void make_room(struct pool *pool, const struct upstream *kept)
+{
+    struct upstream *oldest = CONTAINER_OF(pool->idle.prev, struct upstream, node);
+
+    if (kept->name != NULL && pool->open > NAMED_MAX && strcmp(oldest->name, kept->name) != 0)
+        upstream_close(oldest, false);
+}
+
 void pool_release(struct upstream *upstream)
 {
     struct pool *pool = upstream->pool;
@@ -170,5 +188,6 @@ void pool_release(struct upstream *upstream)
     stream_resume(&upstream->stream);
     list_push_front(&pool->idle, &upstream->node);
     deadline_set(&upstream->deadline, &worker->deadlines.upstream_idle, upstream->idle_since_ms);
+    make_room(pool, upstream);
     pool_note_place(pool);
 }

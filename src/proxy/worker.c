@@ -8,6 +8,7 @@
  */
 #include "proxy/worker.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <sys/random.h>
 
@@ -17,6 +18,9 @@
 #include "proxy/conn.h"
 #include "proxy/exchange.h"
 #include "proxy/reply.h"
+
+/* So many connections at once leave memory behind that is worth giving back. */
+#define FLOOD_CONNS 1000
 
 /* Snapshots */
 
@@ -122,6 +126,12 @@ static void look_into_inbox(struct worker *worker)
         adopt(worker, snapshot);
 }
 
+void worker_shed(struct worker *worker)
+{
+    LIST_FOREACH (&worker->pools, node)
+        pool_shed(CONTAINER_OF(node, struct pool, node));
+}
+
 static void sweep_pools(struct worker *worker)
 {
     LIST_FOREACH (&worker->pools, node)
@@ -162,9 +172,10 @@ static void close_all(struct worker *worker)
         /* Who has nothing yet is told; what is half an answer is cut, so that it is seen. */
         if (conn->exchange != NULL && conn->exchange->status == 0)
             reply_outcome(conn->exchange, OUTCOME_SHUTDOWN, NULL);
-        if (conn->exchange != NULL)
+        bool is_half = conn->exchange != NULL;
+        if (is_half)
             exchange_abort(conn->exchange, OUTCOME_SHUTDOWN);
-        conn_close(conn, stream_pending(&conn->stream) > 0);
+        conn_close(conn, is_half || stream_pending(&conn->stream) > 0);
     }
 }
 
@@ -224,6 +235,17 @@ static void init_deadlines(struct worker_deadlines *deadlines)
     deadline_list_init(&deadlines->tunnel_idle, 0, conn_on_deadline);
 }
 
+/* After a flood of connections: what they took lies in pieces that the allocator keeps. */
+static void give_back_memory(struct worker *worker)
+{
+    if (worker->conn_count > worker->conn_peak)
+        worker->conn_peak = worker->conn_count;
+    if (worker->conn_peak < FLOOD_CONNS || worker->conn_count > worker->conn_peak / 4)
+        return;
+    worker->conn_peak = worker->conn_count;
+    malloc_trim(0);
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
     struct worker *worker = timer->data;
@@ -242,6 +264,7 @@ static void on_sweep(uv_timer_t *timer)
     deadline_sweep(&deadlines->tunnel_idle, now_ms);
     sweep_pools(worker);
     account_flush(worker);
+    give_back_memory(worker);
 }
 
 /* Request ids: xorshift128+, seeded by the kernel. */

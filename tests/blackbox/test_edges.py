@@ -606,3 +606,20 @@ def test_bytes_behind_an_upgrade_that_the_proxy_itself_refuses_are_no_request(st
     eventually(lambda: [x for x in proxy.logs() if x.get("message") == "ready"], 10)
     data = proxy.raw(upgrade("/upgrade") + head("GET", "/smuggled"), 4)
     assert data.count(b"HTTP/1.1 5") == 1, data
+
+
+# --- a failover that ends at once
+
+def test_failing_over_to_a_name_without_address(start, old):
+    """More at a time than exchanges are kept for later: the memory of the others is really gone."""
+    proxy = start(Proxy, old, "http://nothing.invalid", config={
+        "workers": 1, "health": {"interval": "1h", "timeout": "30s"}})
+    old.kill()
+    wires = [proxy.connect() for _ in range(300)]
+    for wire in wires:
+        wire.send(head("GET", "/"))
+    outcomes = {wire.read().outcome for wire in wires}
+    assert outcomes <= {"unresolved", "connect_refused", "no_server"} and "unresolved" in outcomes
+    for wire in wires:
+        wire.close()
+    proxy.expect_broken = True

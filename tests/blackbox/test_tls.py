@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import hmac
 import os
 import shutil
 import socket
@@ -12,8 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from certs import Authority, self_signed
+from certs import Authority
 from cutover import Proxy, free_port, readable
 from tls import SecureWire, client, secure
 from wire import Wire, eventually, head as any_head
@@ -210,6 +212,62 @@ def test_pipelined_requests_over_tls(secured, authority):
         assert [len(wire.read().body) for _ in range(100)] == list(range(100))
 
 
+class Raw13:
+    """TLS 1.3 whose client's records are made by hand: for what no library would send."""
+
+    def __init__(self, proxy, tmp_path, request):
+        context = client(version=TLS13)
+        context.keylog_filename = str(tmp_path / "keys")
+        self.incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, outgoing, server_hostname="a.example")
+        self.sock = socket.create_connection(proxy.tls, timeout=5)
+        while True:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                self.tls.do_handshake()
+                break
+            self.sock.sendall(outgoing.read())
+            self.incoming.write(self.sock.recv(65536))
+        self.sock.sendall(outgoing.read())
+        [line] = [x for x in (tmp_path / "keys").read_text().splitlines()
+                  if x.startswith("CLIENT_TRAFFIC_SECRET_0")]
+        secret, self.sequence = bytes.fromhex(line.split()[2]), 0
+        self.key, self.nonce = self._expand(secret, b"key", 16), self._expand(secret, b"iv", 12)
+        self.send(23, request)
+
+    @staticmethod
+    def _expand(secret, label, length):
+        """HKDF-Expand-Label (RFC 8446 7.1) for up to one block."""
+        info = struct.pack(">HB", length, 6 + len(label)) + b"tls13 " + label + b"\0\1"
+        return hmac.new(secret, info, hashlib.sha256).digest()[:length]
+
+    def send(self, kind, content):
+        plain = content + bytes([kind])
+        head = b"\x17\x03\x03" + struct.pack(">H", len(plain) + 16)
+        nonce = int.from_bytes(self.nonce, "big") ^ self.sequence
+        self.sequence += 1
+        self.sock.sendall(head + AESGCM(self.key).encrypt(nonce.to_bytes(12, "big"), plain, head))
+
+    def answer(self):
+        while True:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                return self.tls.read(65536)
+            data = self.sock.recv(65536)
+            assert data, "closed"
+            self.incoming.write(data)
+
+
+KEY_UPDATE, HANDSHAKE = b"\x18\0\0\1\0", 22
+
+
+def test_an_answer_waits_for_the_rest_of_a_message_of_tls(secured, tmp_path):
+    """OpenSSL does not write while it has half a message, and says "want read"."""
+    raw = Raw13(secured(), tmp_path, head("GET", "/delay?ms=200"))
+    raw.send(HANDSHAKE, KEY_UPDATE[:3])
+    time.sleep(0.5)
+    raw.send(HANDSHAKE, KEY_UPDATE[3:])
+    assert raw.answer().startswith(b"HTTP/1.1 200")
+
+
 # --- the end of a connection
 
 def test_we_say_that_it_is_the_end(secured, authority):
@@ -235,6 +293,24 @@ def test_a_cut_upload_is_cut_at_the_backend(secured, authority, start):
     socket.socket(fileno=raw).close()  # FIN without close_notify
     [line] = proxy.access(path="/upload")
     assert line["outcome"] == "client_gone"
+
+
+def test_half_an_answer_is_cut_when_the_drain_is_over(secured, authority):
+    """To a client of HTTP/1.0 the end of the connection is the end of the answer."""
+    proxy = secured(timeouts={"drain": "300ms"})
+    with secure(proxy.tls, authority, "a.example") as wire, proxy.connect() as plain:
+        for each in wire, plain:
+            each.send(b"GET /sse?every_ms=50 HTTP/1.0\r\nHost: a.example\r\n\r\n")
+            each.read_head()
+        proxy.process.signal(15)
+        with pytest.raises(ssl.SSLEOFError):
+            while wire.more():
+                pass
+        with pytest.raises(ConnectionResetError):
+            while plain.more():
+                pass
+    assert proxy.process.wait() == 0
+    proxy.expect_broken = True
 
 
 def test_a_drain_ends_idle_connections_properly(secured, authority):
@@ -387,6 +463,14 @@ def test_half_open_handshakes_hold_nobody_up(secured, authority):
             sock.close()
 
 
+def test_a_handshake_that_never_ends_has_failed(secured):
+    proxy = secured(timeouts={"client_header": "200ms"})
+    with Wire(proxy.tls) as wire:
+        wire.send(b"\x16\x03\x01\x02\x00\x01")
+        assert wire.at_end(3)
+    assert proxy.metric("cutover_tls_handshakes_total", result="failed") == 1
+
+
 def test_broken_connections_do_not_touch_good_ones(secured, authority):
     proxy = secured(workers=1)
     with secure(proxy.tls, authority, "a.example") as wire:
@@ -411,7 +495,7 @@ def test_the_backend_learns_that_it_was_https(secured, authority):
 
 @pytest.mark.parametrize("host,status", [
     ("a.example", 200), ("A.Example:443", 200), ("localhost", 200), ("127.0.0.1", 200),
-    ("b.example", 421), ("evil.example", 421)])
+    ("a.example.", 200), ("b.example", 421), ("evil.example", 421), (".example", 421)])
 def test_a_request_for_another_name_is_misdirected(secured, authority, host, status):
     with secure(secured().tls, authority, "a.example") as wire:
         answer = wire.get("/", {"Host": host})

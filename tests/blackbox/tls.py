@@ -23,9 +23,16 @@ from wire import Closed, Wire
 OK = b"HTTP/1.1 200 OK\r\nX-Backend: script\r\nContent-Length: 2\r\n\r\nok"
 
 
+def told_of_cuts(context):
+    """Python's module takes an end without close_notify for a proper one, unless it is told not to, and
+    suppress_ragged_eofs is False as well."""
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    return context
+
+
 def client(authority=None, version=None, alpn=None):
     """What a client believes and offers; without an authority it believes anybody."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = told_of_cuts(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
     if authority is None:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -46,7 +53,6 @@ class SecureWire(Wire):
         try:
             if preface:
                 self.sock.sendall(preface)
-            # An end without close_notify is an error here (SSLEOFError), not an end.
             self.sock = context.wrap_socket(self.sock, server_hostname=name, session=session,
                                             suppress_ragged_eofs=False)
         except BaseException:
@@ -93,7 +99,7 @@ class SecureScript(Server):
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _context(self, pair):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = told_of_cuts(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
         context.load_cert_chain(*pair)
         context.sni_callback = self._on_name
         if self.versions:

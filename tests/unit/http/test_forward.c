@@ -330,6 +330,20 @@ Test(forward, the_secret_is_sent_and_never_passed_on)
     }
 }
 
+/* To an application of the CGI kind they are the same names. */
+Test(forward, twins_with_underscores_are_dropped)
+{
+    request.client_ip_header = STR("X-Client-IP");
+    request.secret_header = STR("X-Cutover-Secret");
+    request.secret = STR("s3cret");
+    expect_request(
+        FROM_SHOP "X_Client_IP: 6.6.6.6\r\nx_cutover-secret: s3cret\r\n"
+                  "X_Forwarded_For: 6.6.6.6\r\nX-Real_IP: 6.6.6.6\r\nmy_field: a\r\n\r\n",
+        TO_SHOP "my_field: a\r\n" FROM_CLIENT(
+            "shop.example") "X-Client-IP: 192.0.2.7\r\nX-Cutover-Secret: s3cret\r\n" ID_AND_VIA
+                            "\r\n");
+}
+
 Test(forward, without_a_secret_its_header_is_dropped_and_not_sent)
 {
     request.secret_header = STR("X-Cutover-Secret");

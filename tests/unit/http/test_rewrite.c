@@ -93,5 +93,7 @@ Test(rewrite, the_bare_host_of_an_authority)
     expect_str(rewrite_bare_host(STR("[::1]")), "::1");
     expect_str(rewrite_bare_host(STR("[")), "[");
     expect_str(rewrite_bare_host(STR("[]")), "");
+    expect_str(rewrite_bare_host(STR("a.example.:443")), "a.example");
+    expect_str(rewrite_bare_host(STR(".")), "");
     expect_str(rewrite_bare_host(STR("")), "");
 }

@@ -353,6 +353,8 @@ Test(tls, a_certificate_must_be_for_the_name)
         {"up.example", NULL, TLS_UNTRUSTED},
         {"x.y.up.example", NULL, TLS_UNTRUSTED},
         {"10.0.0.2", NULL, TLS_UNTRUSTED},
+        {".example", NULL, TLS_UNTRUSTED}, /* to OpenSSL: any name below */
+        {".up.example", NULL, TLS_UNTRUSTED},
         {"wild", NULL, TLS_UNTRUSTED}, /* the common name, where there are others */
         {"b.example", "a.example", TLS_FINE},
         {"b.example", "*.up.example", TLS_FINE},
