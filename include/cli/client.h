@@ -1,6 +1,5 @@
 /*
- * client.h - one call to the admin API over a TCP connection of its own: blocking, plain HTTP, ten
- * seconds for each step.
+ * client.h - one call to the admin API over a connection of its own (wire.h): blocking.
  */
 #ifndef CLI_CLIENT_H
 #define CLI_CLIENT_H

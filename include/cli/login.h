@@ -9,17 +9,30 @@
 
 #define LOGIN_DEFAULT_ADMIN "http://127.0.0.1:9901"
 
+/* All pointers are owned. */
 struct login {
-    struct str url;  /* borrowed: from the options or the environment; for messages */
-    char *host;      /* owned; without brackets */
-    char *port;      /* owned; digits */
-    char *authority; /* owned; the Host that is sent */
-    char *token;     /* owned; NULL: none */
-    char actor[64];  /* USER@HOST */
+    char *url;          /* for messages */
+    char *host;         /* without brackets */
+    char *port;         /* digits */
+    char *authority;    /* the Host that is sent */
+    bool is_tls;        /* https:// */
+    char *ca_file;      /* whose certificates are trusted; NULL: the system's authorities */
+    char *name;         /* that the certificate may be for as well as for `host`; NULL: none */
+    char *token;        /* NULL: none */
+    bool is_unverified; /* whoever answers will do: for the health check, which tells nothing */
+    char actor[64];     /* USER@HOST */
 };
 
-/* From the options, CUTOVER_ADMIN and CUTOVER_TOKEN, or the default. False: wrong usage. To be
- * followed by login_deinit either way. */
+/*
+ * What is on the command line counts before the environment (CUTOVER_ADMIN, CUTOVER_CA_FILE,
+ * CUTOVER_TOKEN), and that before the default.
+ *
+ * --config is the configuration of a proxy on this machine: address and token of its admin API are
+ * taken from there, and the certificate that stands there is what is trusted, whoever signed it and
+ * at whatever address it is shown.
+ *
+ * False: wrong usage. To be followed by login_deinit either way.
+ */
 bool login_find(struct login *login, const struct cli_options *options,
                 struct error *error) MUST_CHECK;
 void login_deinit(struct login *login);

@@ -15,6 +15,7 @@
 
 #define CLI_ARGUMENTS_MAX 4
 #define CLI_HEADERS_MAX   64
+#define CLI_PATHS_MAX     64
 
 #define CLI_DONE   0
 #define CLI_FAILED 1
@@ -25,10 +26,13 @@ struct cli_options {
     const char *verb;
     const char *arguments[CLI_ARGUMENTS_MAX];
     unsigned argument_count;
-    const char *config, *admin, *token_file, *reason, *route, *if_match, *to, *limit, *host,
-        *address;
+    const char *config, *admin, *ca_file, *token_file, *reason, *route, *if_match, *to, *limit,
+        *host, *address;
+    const char *websocket, *origin, *idle, *timeout, *upload, *upload_path, *head_bytes;
     const char *headers[CLI_HEADERS_MAX];
     unsigned header_count;
+    const char *paths[CLI_PATHS_MAX];
+    unsigned path_count;
     bool json, dry_run, force, follow, reset_state, help, version;
     uint64_t given; /* one bit for each row of the option table: what was on the command line */
 };

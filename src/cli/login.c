@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "config/config.h"
 
 #define DEFAULT_PORT    "9901"
 #define TOKEN_MAX_BYTES 4096
@@ -43,10 +44,11 @@ static bool split_authority(struct login *login, struct str authority)
 static bool parse_url(struct login *login, const char *url, struct error *error)
 {
     struct str rest = str_of(url);
-    login->url = rest;
-    if (str_starts_with_nocase(rest, STR("https://")))
-        return error_set(error, "%s: https comes with a later version; use http://", url);
-    if (str_starts_with_nocase(rest, STR("http://")))
+    login->url = str_dup(rest);
+    login->is_tls = str_starts_with_nocase(rest, STR("https://"));
+    if (login->is_tls)
+        rest = str_slice(rest, STR("https://").len, rest.len);
+    else if (str_starts_with_nocase(rest, STR("http://")))
         rest = str_slice(rest, STR("http://").len, rest.len);
     if (rest.len > 0 && rest.data[rest.len - 1] == '/')
         rest = str_slice(rest, 0, rest.len - 1);
@@ -55,6 +57,83 @@ static bool parse_url(struct login *login, const char *url, struct error *error)
     login->authority = str_dup(rest);
     return true;
 }
+
+/* Where there is a name (CUTOVER_...) with something behind it, or NULL. */
+static const char *from_environment(const char *name)
+{
+    const char *value = getenv(name);
+    return value == NULL || value[0] == '\0' ? NULL : value;
+}
+
+/* From a configuration */
+
+/* The admin address as one can connect to it: one that means "all" is reached by loopback. */
+static struct str reachable(const struct config_admin *admin, char text[ADDR_TEXT_BYTES])
+{
+    struct addr address = admin->address;
+    if (address.any.sa_family == AF_INET && addr_is_any(&address))
+        address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    else if (addr_is_any(&address))
+        address.v6.sin6_addr = in6addr_loopback;
+    return addr_format(&address, text);
+}
+
+static bool trust_pair(struct login *login, const struct tls_pair *pair, struct error *error)
+{
+    struct tls_pair_info info;
+    if (!tls_pair_read(pair, &info, error))
+        return false;
+    login->ca_file = str_dup(pair->certificate);
+    login->name = mem_strdup(info.name);
+    return true;
+}
+
+static bool take_admin(struct login *login, const struct config_admin *admin, struct error *error)
+{
+    char address[ADDR_TEXT_BYTES];
+    char url[ADDR_TEXT_BYTES + 16];
+    struct str authority = reachable(admin, address);
+    snprintf(url, sizeof(url), "http%s://%.*s", admin->pair_count > 0 ? "s" : "",
+             STR_ARG(authority));
+    if (!str_is_empty(admin->token))
+        login->token = str_dup(admin->token);
+    return parse_url(login, url, error) &&
+           (admin->pair_count == 0 || trust_pair(login, &admin->pairs[0], error));
+}
+
+static bool find_in_config(struct login *login, const char *path, struct error *error)
+{
+    struct config_problems problems;
+    config_problems_init(&problems);
+    struct config *config = config_load(path, &problems);
+    bool found =
+        config != NULL
+            ? take_admin(login, &config->admin, error)
+            : error_set(error, "%s cannot be used: `cutover check -c %s` says why", path, path);
+    config_unref(config);
+    config_problems_deinit(&problems);
+    return found;
+}
+
+/* Whom to trust */
+
+static bool find_ca_file(struct login *login, const char *given, struct error *error)
+{
+    const char *path = given;
+    if (given != NULL && !login->is_tls) {
+        return error_set(error, "--ca-file is for https://, and the admin API is at %s",
+                         login->url);
+    }
+    if (path == NULL && login->ca_file == NULL)
+        path = from_environment("CUTOVER_CA_FILE");
+    if (path == NULL || !login->is_tls)
+        return true;
+    mem_free(login->ca_file);
+    login->ca_file = mem_strdup(path);
+    return true;
+}
+
+/* Who asks */
 
 static bool read_token(const char *path, char *text, size_t size, struct error *error)
 {
@@ -71,8 +150,8 @@ static bool read_token(const char *path, char *text, size_t size, struct error *
 static bool find_token(struct login *login, const char *path, struct error *error)
 {
     char text[TOKEN_MAX_BYTES];
-    const char *given = getenv("CUTOVER_TOKEN");
-    if (path == NULL && (given == NULL || given[0] == '\0'))
+    const char *given = from_environment("CUTOVER_TOKEN");
+    if (path == NULL && (given == NULL || login->token != NULL))
         return true;
     if (path != NULL && !read_token(path, text, sizeof(text), error))
         return false;
@@ -83,6 +162,7 @@ static bool find_token(struct login *login, const char *path, struct error *erro
         return error_set(error, "%s: the token must be one word of printable letters",
                          path != NULL ? path : "CUTOVER_TOKEN");
     }
+    mem_free(login->token);
     login->token = str_dup(token);
     return true;
 }
@@ -100,23 +180,31 @@ static void find_actor(char actor[64])
         *c = *c > 0x20 && *c < 0x7f ? *c : '_';
 }
 
+static bool find_admin(struct login *login, const struct cli_options *options, struct error *error)
+{
+    const char *url = options->admin;
+    if (url == NULL && options->config != NULL)
+        return find_in_config(login, options->config, error);
+    if (url == NULL)
+        url = from_environment("CUTOVER_ADMIN");
+    return parse_url(login, url == NULL ? LOGIN_DEFAULT_ADMIN : url, error);
+}
+
 bool login_find(struct login *login, const struct cli_options *options, struct error *error)
 {
-    const char *environment = getenv("CUTOVER_ADMIN");
-    const char *url = options->admin;
-    if (url == NULL) {
-        bool has = environment != NULL && environment[0] != '\0';
-        url = has ? environment : LOGIN_DEFAULT_ADMIN;
-    }
     *login = (struct login){.token = NULL};
     find_actor(login->actor);
-    return parse_url(login, url, error) && find_token(login, options->token_file, error);
+    return find_admin(login, options, error) && find_ca_file(login, options->ca_file, error) &&
+           find_token(login, options->token_file, error);
 }
 
 void login_deinit(struct login *login)
 {
+    mem_free(login->url);
     mem_free(login->host);
     mem_free(login->port);
     mem_free(login->authority);
+    mem_free(login->ca_file);
+    mem_free(login->name);
     mem_free(login->token);
 }

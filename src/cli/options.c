@@ -29,10 +29,12 @@ static const struct option_row rows[] = {
      "start from initial_weight when the state cannot be read"},
     {"admin", 0, OPTION_TEXT, "URL", AT(admin),
      "the admin API (CUTOVER_ADMIN; default http://127.0.0.1:9901)"},
+    {"ca-file", 0, OPTION_TEXT, "FILE", AT(ca_file),
+     "whom to trust at an https:// URL (CUTOVER_CA_FILE; default: the system)"},
     {"token-file", 0, OPTION_TEXT, "FILE", AT(token_file),
      "file that holds the admin token (CUTOVER_TOKEN: the token itself)"},
     {"reason", 0, OPTION_TEXT, "TEXT", AT(reason), "why, for the audit"},
-    {"json", 0, OPTION_FLAG, "", AT(json), "print the API's answer as it is"},
+    {"json", 0, OPTION_FLAG, "", AT(json), "print JSON, for programs"},
     {"route", 0, OPTION_TEXT, "NAME", AT(route), "the weight of this route, not the main one"},
     {"dry-run", 0, OPTION_FLAG, "", AT(dry_run), "only say what would move"},
     {"if-match", 0, OPTION_TEXT, "GENERATION", AT(if_match),
@@ -41,9 +43,22 @@ static const struct option_row rows[] = {
     {"force", 0, OPTION_FLAG, "", AT(force), "also when old is not usable"},
     {"follow", 'f', OPTION_FLAG, "", AT(follow), "go on with each new event"},
     {"limit", 'n', OPTION_TEXT, "N", AT(limit), "how many events to begin with"},
-    {"header", 'H', OPTION_LIST, "'NAME: VALUE'", 0, "a header of the request (repeatable)"},
+    {"header", 'H', OPTION_LIST, "'NAME: VALUE'", AT(headers),
+     "a header of the request (repeatable)"},
     {"host", 0, OPTION_TEXT, "NAME", AT(host), "the Host of the request"},
     {"address", 0, OPTION_TEXT, "IP", AT(address), "the client's address"},
+    {"path", 0, OPTION_LIST, "PATH", AT(paths),
+     "to ask on both sides and compare (repeatable; default: health path and /)"},
+    {"websocket", 0, OPTION_TEXT, "PATH", AT(websocket), "open a WebSocket there"},
+    {"origin", 0, OPTION_TEXT, "URL", AT(origin), "try the CORS preflight of a page there"},
+    {"idle", 0, OPTION_TEXT, "DURATION", AT(idle),
+     "how long to watch idle connections, 0: not at all (default 70s)"},
+    {"timeout", 0, OPTION_TEXT, "DURATION", AT(timeout),
+     "how long one answer may take (default 10s)"},
+    {"upload", 0, OPTION_TEXT, "SIZE", AT(upload), "POST so many bytes (default: none)"},
+    {"upload-path", 0, OPTION_TEXT, "PATH", AT(upload_path), "where to (default: the first path)"},
+    {"head-bytes", 0, OPTION_TEXT, "SIZE", AT(head_bytes),
+     "the largest request head to try, 0: none (default 16k)"},
     {"help", 'h', OPTION_FLAG, "", AT(help), "this text"},
     {"version", 'V', OPTION_FLAG, "", AT(version), "the version"},
 };
@@ -86,6 +101,19 @@ static bool unknown(struct str name, struct error *error)
     return error_set(error, "unknown option --%.*s", STR_ARG(name));
 }
 
+static bool store_item(struct cli_options *options, const struct option_row *row, const char *value,
+                       struct error *error)
+{
+    bool is_path = row->offset == AT(paths);
+    unsigned *count = is_path ? &options->path_count : &options->header_count;
+    unsigned most = is_path ? CLI_PATHS_MAX : CLI_HEADERS_MAX;
+    if (*count == most)
+        return error_set(error, "at most %u of --%s", most, row->name);
+    *(is_path ? &options->paths[*count] : &options->headers[*count]) = value;
+    ++*count;
+    return true;
+}
+
 static bool store(struct cli_options *options, const struct option_row *row, const char *value,
                   struct error *error)
 {
@@ -98,10 +126,8 @@ static bool store(struct cli_options *options, const struct option_row *row, con
         *(bool *)member = true;
     else if (row->kind == OPTION_TEXT)
         *(const char **)(void *)member = value;
-    else if (options->header_count == CLI_HEADERS_MAX)
-        return error_set(error, "at most %d headers", CLI_HEADERS_MAX);
     else
-        options->headers[options->header_count++] = value;
+        return store_item(options, row, value, error);
     return true;
 }
 

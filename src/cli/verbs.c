@@ -7,12 +7,19 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "cli/doctor.h"
 #include "cli/follow.h"
 #include "cli/local.h"
 #include "cli/remote.h"
 
 #define NEAR_DISTANCE 3
-#define API_OPTIONS   "admin,token-file,reason,json,help"
+#define API_OPTIONS   "admin,ca-file,token-file,reason,json,help"
+
+/* Of the verbs that find a proxy on this machine by its configuration. */
+#define LOCAL_OPTIONS API_OPTIONS ",config"
+#define LOCAL_DETAILS                                                                              \
+    "On the proxy's own machine -c FILE is enough: address and token of the admin API are taken\n" \
+    "from it, and with admin.tls its certificate is what is trusted."
 
 const struct verb verbs[] = {
     {"run", "-c FILE", "run the proxy in the foreground", "config,reset-state,help", 0, 0, NULL,
@@ -20,29 +27,35 @@ const struct verb verbs[] = {
      "State that was changed live wins over the configuration's initial_weight."},
     {"check", "-c FILE", "read the configuration and print every problem", "config,help", 0, 0,
      verb_check, "Exits 0 when the file is right and 2 when it is not."},
-    {"status", "", "what the proxy does now, on one screen", API_OPTIONS, 0, 0, verb_status, NULL},
+    {"status", "", "what the proxy does now, on one screen", LOCAL_OPTIONS, 0, 0, verb_status,
+     LOCAL_DETAILS},
     {"weight", "PERCENT", "send this percentage of users to new",
-     API_OPTIONS ",route,dry-run,if-match", 1, 1, verb_weight,
-     "PERCENT is 0..100 with at most two decimals: 30, 0.25, 10%."},
-    {"rollback", "", "every weight to 0: all users to old", API_OPTIONS ",to,force,if-match", 0, 0,
-     verb_rollback,
-     "Refused when old has no server that is up, unless --force is given. Pinned routes stay."},
+     LOCAL_OPTIONS ",route,dry-run,if-match", 1, 1, verb_weight,
+     "PERCENT is 0..100 with at most two decimals: 30, 0.25, 10%.\n" LOCAL_DETAILS},
+    {"rollback", "", "every weight to 0: all users to old", LOCAL_OPTIONS ",to,force,if-match", 0,
+     0, verb_rollback,
+     "Refused when old has no server that is up, unless --force is given. Pinned routes "
+     "stay.\n" LOCAL_DETAILS},
     {"backend", "old|new ready|drain|maint", "take a side out of service, or back",
-     API_OPTIONS ",if-match", 2, 2, verb_backend,
-     "drain: no new users, those placed stay. maint: nobody. ready: as usual."},
+     LOCAL_OPTIONS ",if-match", 2, 2, verb_backend,
+     "drain: no new users, those placed stay. maint: nobody. ready: as usual.\n" LOCAL_DETAILS},
     {"plan", "start|pause|resume|advance|abort|finish", "walk the plan (later version)",
-     API_OPTIONS, 1, 1, verb_plan, NULL},
-    {"events", "", "what happened: changes, refusals, health", API_OPTIONS ",follow,limit", 0, 0,
-     verb_events, NULL},
+     LOCAL_OPTIONS, 1, 1, verb_plan, LOCAL_DETAILS},
+    {"events", "", "what happened: changes, refusals, health", LOCAL_OPTIONS ",follow,limit", 0, 0,
+     verb_events, LOCAL_DETAILS},
     {"explain", "METHOD PATH", "what would be decided for a request, without sending one",
-     API_OPTIONS ",header,host,address", 2, 2, verb_explain,
-     "Example: cutover explain GET /api/products -H 'Cookie: cutover=0427'"},
-    {"reload", "", "read the configuration file again", API_OPTIONS, 0, 0, verb_reload, NULL},
-    {"healthcheck", "[-c FILE]", "silent; exits 0 when the proxy is ready", API_OPTIONS ",config",
-     0, 0, verb_healthcheck,
-     "For container health checks. -c finds the admin address in the file."},
-    {"doctor", "-c FILE", "try both sides before any user is moved (later version)", "config,help",
-     0, 0, verb_later, NULL},
+     LOCAL_OPTIONS ",header,host,address", 2, 2, verb_explain,
+     "Example: cutover explain GET /api/products -H 'Cookie: cutover=0427'\n" LOCAL_DETAILS},
+    {"reload", "", "read the configuration file again", API_OPTIONS, 0, 0, verb_reload,
+     "The file is the one that the proxy was started with."},
+    {"healthcheck", "[-c FILE]", "silent; exits 0 when the proxy is ready", LOCAL_OPTIONS, 0, 0,
+     verb_healthcheck, "For container health checks.\n" LOCAL_DETAILS},
+    {"doctor", "-c FILE", "try both sides before any user is moved",
+     "config,host,path,header,websocket,idle,origin,upload,upload-path,head-bytes,timeout,json,"
+     "help",
+     0, 0, verb_doctor,
+     "A line for each check, and what to do where something is wrong. --host is the name that\n"
+     "users type. Exits 0 when nothing failed, 1 when something did. All of it: docs/doctor.md."},
     {"watch", "", "live status in the terminal (later version)", API_OPTIONS, 0, 0, verb_later,
      NULL},
     {"version", "", "print the version", "help", 0, 0, verb_version, NULL},

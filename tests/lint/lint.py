@@ -28,7 +28,8 @@ LAYERS = {
     "state": ["base", "net", "http", "traffic", "telemetry", "config", "state"],
     "proxy": ["base", "net", "http", "traffic", "telemetry", "config", "state", "proxy"],
     "control": ["base", "net", "http", "traffic", "telemetry", "config", "state", "control"],
-    "cli": ["base", "net", "http", "config", "cli"],
+    "doctor": ["base", "net", "http", "config", "doctor"],
+    "cli": ["base", "net", "http", "config", "doctor", "cli"],
 }
 
 # Third-party headers and the folders that may include them.
@@ -36,7 +37,7 @@ FENCED = {
     "llhttp.h": {"http"},
     "openssl/": {"net"},
     "yaml.h": {"config"},
-    "uv.h": {"net", "proxy", "control", "cli"},
+    "uv.h": {"net", "proxy", "control", "doctor", "cli"},
     "jansson.h": {"base", "traffic", "control", "cli"},
 }
 

@@ -22,12 +22,13 @@ static bool parse(const char *line)
 
 Test(options, verb_arguments_and_options_in_any_order)
 {
-    cr_assert(parse("--json weight --route products 30 --reason=a=b --dry-run"));
+    cr_assert(parse("--json weight --route products 30 --reason=a=b --dry-run --ca-file a.pem"));
     cr_expect_str_eq(options.verb, "weight");
     cr_expect_eq(options.argument_count, 1);
     cr_expect_str_eq(options.arguments[0], "30");
     cr_expect_str_eq(options.route, "products");
     cr_expect_str_eq(options.reason, "a=b");
+    cr_expect_str_eq(options.ca_file, "a.pem");
     cr_expect(options.json && options.dry_run);
     cr_expect_not(options.force);
 }
