@@ -322,7 +322,7 @@ static void describe(const struct shown *shown, char *text, size_t size)
     char end[CLOCK_ISO_BYTES];
 
     clock_format((uint64_t)shown->info[0].not_after_s * 1000, end);
-    snprintf(text, size, "%s until %.10s", shown->info[0].name, end);
+    snprintf(text, size, "%.200s until %.10s", shown->info[0].name, end);
 }
 
 /* Whether the keys are new ones. */

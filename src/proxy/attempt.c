@@ -241,6 +241,18 @@ void attempt_first(struct exchange *exchange)
 
 /* Send the head */
 
+/* With the client's own Host a stranger may name an application of his own, which the same platform
+ * runs: it must not be told the secret. Hosts that are known to be ours are. */
+static bool may_tell_secret(const struct exchange *exchange)
+{
+    const struct config_backend *backend = &config_of(exchange)->backends[exchange->decision.side];
+    struct str host = rewrite_bare_host(host_for(exchange));
+
+    return backend->host != HOST_CLIENT || str_eq_nocase(host, backend->sni) ||
+           str_eq_nocase(host, rewrite_bare_host(backend->health.host)) ||
+           stream_tls_covers(&exchange->conn->stream, host);
+}
+
 static void write_request_head(struct exchange *exchange, struct buf *out)
 {
     const struct config *config = config_of(exchange);
@@ -260,7 +272,7 @@ static void write_request_head(struct exchange *exchange, struct buf *out)
         .override_header = config->override.header,
         .client_ip_header = config->forwarded.client_ip_header,
         .secret_header = config->forwarded.secret_header,
-        .secret = config->forwarded.secret,
+        .secret = may_tell_secret(exchange) ? config->forwarded.secret : STR(""),
         .trusted = exchange->is_trusted,
         .edge = exchange->edge,
         .upgrade = exchange->request.wants_upgrade,
