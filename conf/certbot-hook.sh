@@ -1,6 +1,6 @@
 #!/bin/sh
 # certbot's deploy hook for cutover: copies a new certificate to where the proxy reads it. The proxy
-# sees that within 10 seconds; nothing is restarted. Install it as
+# sees that within seconds; nothing is restarted. Install it as
 #
 #     /etc/letsencrypt/renewal-hooks/deploy/cutover
 #

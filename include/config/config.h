@@ -117,7 +117,9 @@ struct config_forwarded {
     unsigned trust_count;
     struct str client_ip_header; /* empty: none */
     struct str secret_header;    /* carries `secret`, so that servers can tell who sent the other */
-    struct str secret;           /* the file's content, trimmed; empty: the header is not sent */
+    struct str *secret_hosts;    /* host: client: further hosts that are ours, and told it */
+    unsigned secret_host_count;
+    struct str secret; /* the file's content, trimmed; empty: the header is not sent */
 };
 
 struct config_rewrite {

@@ -103,6 +103,7 @@ struct forward_response {
     struct str request_id;        /* echoed when not empty and the backend sent none */
     struct str set_cookie;        /* a whole Set-Cookie value of ours, or empty */
     struct str backend_authority; /* the Host that the backend was sent */
+    struct str server_authority;  /* that of the server's own URL */
     struct str client_authority;  /* the Host that the client sent */
     struct str client_scheme;
     bool backend_is_tls;        /* how the backend was reached, so what its own scheme is */

@@ -16,6 +16,8 @@
 #include "config/sticky.h"
 #include "config/trust.h"
 
+#define SECRET_HOSTS_MAX 64
+
 #define KIB     1024
 #define MIB     (1024 * KIB)
 #define GIB     (1024 * (uint64_t)MIB)
@@ -146,6 +148,22 @@ static void check_forwarded(struct schema *schema, const struct yaml_node *node,
     }
 }
 
+static bool read_secret_hosts(struct schema *schema, const struct yaml_node *node,
+                              const struct schema_key *key, void *place)
+{
+    (void)key;
+    static const struct reader_word HOST = {word_domain};
+    static const struct schema_key ITEM = {
+        .name = "", .read = reader_word, .width = sizeof(struct str), .argument = &HOST};
+    struct config_forwarded *forwarded = place;
+    void *items = NULL;
+    if (!schema_list_read(schema, node, &ITEM, "hosts", SECRET_HOSTS_MAX, &items,
+                          &forwarded->secret_host_count))
+        return false;
+    forwarded->secret_hosts = items;
+    return true;
+}
+
 static const struct schema_key FORWARDED_KEYS[] = {
     {"trust", trust_reader, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL, NULL},
     {"client_ip_header", reader_word, PLACE(struct config_forwarded, client_ip_header), "null",
@@ -154,6 +172,7 @@ static const struct schema_key FORWARDED_KEYS[] = {
      &SECRET, NULL},
     {"secret_header", reader_word, PLACE(struct config_forwarded, secret_header),
      "X-Cutover-Secret", 0, &OWN_HEADER, NULL},
+    {"secret_hosts", read_secret_hosts, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL, NULL},
 };
 static const struct schema_map FORWARDED_MAP = SCHEMA_MAP(FORWARDED_KEYS, check_forwarded);
 

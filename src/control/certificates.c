@@ -20,6 +20,9 @@
 
 #define DAY_S 86400
 
+/* What was told of a certificate's end. */
+enum end_told { END_FAR = 0, END_NEAR, END_OVER };
+
 /* The keys of one listener, and the files that they came from. */
 struct shown {
     struct str listen;              /* borrowed: from the configuration */
@@ -30,7 +33,7 @@ struct shown {
     uint64_t stamp;                 /* of the files when they were read */
     uint64_t bad_stamp;             /* of files that could not be used; 0: none */
     char trouble[ERROR_TEXT_BYTES]; /* why not, once it was told */
-    bool is_end_told;
+    enum end_told told[TLS_PAIRS_MAX];
 };
 
 struct trusted {
@@ -165,7 +168,7 @@ static bool read_shown(struct certificates *certificates, struct shown *shown, s
     shown->stamp = stamp;
     shown->bad_stamp = 0;
     shown->trouble[0] = '\0';
-    shown->is_end_told = false;
+    memset(shown->told, 0, sizeof(shown->told));
     return true;
 }
 
@@ -180,7 +183,7 @@ static bool share_shown(const struct set *now, struct shown *shown)
     shown->info = mem_alloc(shown->count * sizeof(*shown->info));
     memcpy(shown->info, used->info, shown->count * sizeof(*shown->info));
     shown->stamp = used->stamp;
-    shown->is_end_told = used->is_end_told;
+    memcpy(shown->told, used->told, sizeof(shown->told));
     return true;
 }
 
@@ -269,14 +272,13 @@ bool certificates_prepare(struct certificates *certificates, const struct config
 }
 
 /* A private key that everybody on the machine can read is not private. */
-static void tell_exposed(const struct set *set)
+static void tell_exposed(const struct shown *shown)
 {
-    for (unsigned i = 0; i < set->count; i++)
-        for (unsigned j = 0; j < set->shown[i].count; j++)
-            if (set->shown[i].info[j].key_is_exposed) {
-                log_event(LOG_WARN, "everybody on this machine may read a private key: chmod o-r",
-                          LOG_STR("file", set->shown[i].pairs[j].key));
-            }
+    for (unsigned i = 0; i < shown->count; i++)
+        if (shown->info[i].key_is_exposed) {
+            log_event(LOG_WARN, "everybody on this machine may read a private key: chmod o-r",
+                      LOG_STR("file", shown->pairs[i].key));
+        }
 }
 
 static void tell_unverified(const struct set *now, const struct set *next)
@@ -299,7 +301,8 @@ void certificates_adopt(struct certificates *certificates)
     set_free(certificates->now);
     certificates->now = certificates->next;
     certificates->next = NULL;
-    tell_exposed(certificates->now);
+    for (unsigned i = 0; i < certificates->now->count; i++)
+        tell_exposed(&certificates->now->shown[i]);
 }
 
 /* Looking at the files */
@@ -317,12 +320,12 @@ static void tell(struct certificates *certificates, struct str subject, const ch
 }
 
 /* The name and the last day, as people read them. */
-static void describe(const struct shown *shown, char *text, size_t size)
+static void describe(const struct tls_pair_info *info, char *text, size_t size)
 {
     char end[CLOCK_ISO_BYTES];
 
-    clock_format((uint64_t)shown->info[0].not_after_s * 1000, end);
-    snprintf(text, size, "%.200s until %.10s", shown->info[0].name, end);
+    clock_format((uint64_t)info->not_after_s * 1000, end);
+    snprintf(text, size, "%.200s until %.10s", info->name, end);
 }
 
 /* Whether the keys are new ones. */
@@ -341,7 +344,8 @@ static bool look_at_shown(struct certificates *certificates, struct shown *shown
     if (stamp == shown->bad_stamp && shown->trouble[0] != '\0')
         return false;
     if (read_shown(certificates, shown, &error)) {
-        describe(shown, text, sizeof(text));
+        describe(&shown->info[0], text, sizeof(text));
+        tell_exposed(shown);
         tell(certificates, shown->listen, "renewed", text, "ok");
         return true;
     }
@@ -391,16 +395,23 @@ static bool renew_tickets(struct certificates *certificates)
     return changed;
 }
 
+/* Each certificate twice: when it is about to end, and when it has ended. */
 static void look_at_end(struct certificates *certificates, struct shown *shown)
 {
-    int64_t left_s = shown->info[0].not_after_s - (int64_t)(clock_wall_ms() / 1000);
+    int64_t now_s = (int64_t)(clock_wall_ms() / 1000);
     char text[EVENT_TEXT_BYTES];
 
-    if (shown->is_end_told || left_s >= (int64_t)CERTIFICATES_WARN_DAYS * DAY_S)
-        return;
-    shown->is_end_told = true;
-    describe(shown, text, sizeof(text));
-    tell(certificates, shown->listen, left_s > 0 ? "expiring" : "expired", text, "ok");
+    for (unsigned i = 0; i < shown->count; i++) {
+        int64_t left_s = shown->info[i].not_after_s - now_s;
+        enum end_told end = left_s >= (int64_t)CERTIFICATES_WARN_DAYS * DAY_S ? END_FAR
+                            : left_s > 0                                      ? END_NEAR
+                                                                              : END_OVER;
+        if (end <= shown->told[i])
+            continue;
+        shown->told[i] = end;
+        describe(&shown->info[i], text, sizeof(text));
+        tell(certificates, shown->listen, end == END_NEAR ? "expiring" : "expired", text, "ok");
+    }
 }
 
 static void look(struct certificates *certificates)

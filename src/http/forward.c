@@ -323,7 +323,9 @@ static void keep_location(struct pen *pen, const struct forward_response *respon
     struct url_parts parts;
 
     /* A backend that was sent the client's Host means what it says, https for http included. */
-    if (!rewrite_split(url, &parts) || !rewrite_names(&parts, response->backend_authority) ||
+    if (!rewrite_split(url, &parts) ||
+        (!rewrite_names(&parts, response->backend_authority) &&
+         !rewrite_names(&parts, response->server_authority)) ||
         rewrite_names(&parts, response->client_authority)) {
         pen_keep(pen, field);
         return;
@@ -346,13 +348,22 @@ static void keep_location(struct pen *pen, const struct forward_response *respon
 }
 
 /* cookie_drop_domain only takes away. */
-static void keep_set_cookie(struct pen *pen, struct str domain, const struct field *field)
+static void keep_set_cookie(struct pen *pen, const struct forward_response *response,
+                            const struct field *field)
 {
+    struct str sent = rewrite_host(response->backend_authority);
+    struct str own = rewrite_host(response->server_authority);
+
     pen_flush(pen);
     pen_put(pen, field->name);
     PEN_PUT(pen, ": ");
     pen_lend(pen);
-    cookie_drop_domain(field->value, domain, pen->out);
+    size_t before = buf_len(pen->out);
+    cookie_drop_domain(field->value, sent, pen->out);
+    if (buf_len(pen->out) - before == field->value.len && own.len > 0) {
+        pen->out->end -= field->value.len;
+        cookie_drop_domain(field->value, own, pen->out);
+    }
     pen_take_back(pen);
     PEN_PUT(pen, "\r\n");
 }
@@ -402,7 +413,6 @@ static void put_status_line(struct pen *pen, const struct message *message)
 static void keep_response_fields(struct pen *pen, const struct forward_response *response)
 {
     const struct message *message = response->message;
-    struct str domain = rewrite_host(response->backend_authority);
     struct named named;
 
     named_collect(&named, message);
@@ -413,7 +423,7 @@ static void keep_response_fields(struct pen *pen, const struct forward_response 
         if (response->rewrite_location && is_rewritten(field->id))
             keep_location(pen, response, field);
         else if (response->rewrite_cookie_domain && field->id == FIELD_SET_COOKIE)
-            keep_set_cookie(pen, domain, field);
+            keep_set_cookie(pen, response, field);
         else
             pen_keep(pen, field);
     }

@@ -246,8 +246,12 @@ void attempt_first(struct exchange *exchange)
 static bool may_tell_secret(const struct exchange *exchange)
 {
     const struct config_backend *backend = &config_of(exchange)->backends[exchange->decision.side];
+    const struct config_forwarded *forwarded = &config_of(exchange)->forwarded;
     struct str host = rewrite_bare_host(host_for(exchange));
 
+    for (unsigned i = 0; i < forwarded->secret_host_count; i++)
+        if (str_eq_nocase(host, forwarded->secret_hosts[i]))
+            return true;
     return backend->host != HOST_CLIENT || str_eq_nocase(host, backend->sni) ||
            str_eq_nocase(host, rewrite_bare_host(backend->health.host)) ||
            stream_tls_covers(&exchange->conn->stream, host);

@@ -156,6 +156,7 @@ static void write_response_head(struct exchange *exchange, const struct message 
                                          str_from(exchange->request_id, REQUEST_ID_BYTES)),
         .set_cookie = interim ? STR("") : exchange_set_cookie(exchange),
         .backend_authority = backend_authority(exchange),
+        .server_authority = str_of(exchange->server->server->authority),
         .client_authority = exchange->request.authority,
         .client_scheme = exchange->scheme,
         .backend_is_tls = exchange->server->server->is_tls,

@@ -1,9 +1,8 @@
 /*
  * prometheus.c - what /metrics answers, from sums that the control thread has made.
  *
- * Only series that say something are written: the requests alone would be 4608 lines by their
- * labels. The ones that alerts and rates need from the start (both backends, with zeros) always
- * stand there.
+ * Only series that say something are written: the requests alone could be thousands of lines. The
+ * ones that alerts and rates need from the start (both backends, with zeros) always stand there.
  */
 #include "telemetry/prometheus.h"
 

@@ -1227,8 +1227,9 @@ def test_a_stranger_cannot_have_the_secret_sent_to_himself(start, authority, tmp
     proxy = start(Proxy, edge, "http://127.0.0.1:9", config={
         "backends": {"old": {"host": "client", "tls": {"ca_file": authority.ca_file},
                              "health": {"host": "ours.up.example"}}},
-        "forwarded": {"client_ip_header": "X-Client-IP", "secret_file": str(secret)}})
-    for host, told in [("ours.up.example", True), ("OURS.up.example:80", True), ("his.up.example", False)]:
+        "forwarded": {"client_ip_header": "X-Client-IP", "secret_file": str(secret),
+                      "secret_hosts": ["too.up.example"]}})
+    for host, told in [("ours.up.example", True), ("too.up.example", True), ("OURS.up.example:80", True), ("his.up.example", False)]:
         with proxy.connect() as wire:
             assert wire.get("/", {"Host": host}).status == 200
         assert ("X-Cutover-Secret: word" in edge.seen[-1]) == told, host

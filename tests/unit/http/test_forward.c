@@ -652,3 +652,23 @@ Test(forward, cookies_lose_the_backend_as_their_domain)
         "HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Domain=.up.example\r\n" OUR_VIA
         "Content-Length: 1\r\n\r\n");
 }
+
+/* host: LITERAL: the application is told the public name, and still may know its own. */
+Test(forward, the_servers_own_name_is_rewritten_as_well)
+{
+    response.backend_authority = STR("www.example.org");
+    response.server_authority = STR("app.up.example");
+    response.client_authority = STR("www.example.org");
+    response.client_scheme = STR("https");
+    response.backend_is_tls = true;
+    read_head(PARSER_RESPONSE,
+              "HTTP/1.1 302 Found\r\nLocation: https://app.up.example/login\r\n"
+              "Set-Cookie: a=1; Domain=app.up.example; Path=/\r\nContent-Length: 0\r\n\r\n",
+              false);
+    response.body = message.body;
+    forward_response_head(&response, &out);
+    struct str text = buf_str(&out);
+    cr_assert(memmem(text.data, text.len, "https://www.example.org/login", 29) != NULL);
+    cr_assert(memmem(text.data, text.len, "Domain", 6) == NULL);
+    cr_assert(memmem(text.data, text.len, "a=1", 3) != NULL);
+}
