@@ -353,6 +353,9 @@ static bool look_at_shown(struct certificates *certificates, struct shown *shown
         snprintf(shown->trouble, sizeof(shown->trouble), "%s", error.text);
         tell(certificates, shown->listen, "kept", error.text, "refused");
     }
+    /* Bad in another way than before: told anew when it stays so. */
+    if (stamp != shown->bad_stamp)
+        shown->trouble[0] = '\0';
     shown->bad_stamp = stamp;
     return false;
 }

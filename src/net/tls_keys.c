@@ -293,7 +293,8 @@ static SSL_CTX *server_new(struct tls_keys *keys)
     SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_app_data(ssl, keys);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, on_ticket);
-    SSL_CTX_set_num_tickets(ssl, 2); /* browsers open several connections at once */
+    /* Each connection brings its successor; more would only cost every handshake. */
+    SSL_CTX_set_num_tickets(ssl, 1);
     SSL_CTX_set_tlsext_servername_callback(ssl, on_name);
     SSL_CTX_set_tlsext_servername_arg(ssl, keys);
     SSL_CTX_set_alpn_select_cb(ssl, on_protocols, NULL);
