@@ -414,6 +414,8 @@ static void look_at_end(struct certificates *certificates, struct shown *shown)
         shown->told[i] = end;
         describe(&shown->info[i], text, sizeof(text));
         tell(certificates, shown->listen, end == END_NEAR ? "expiring" : "expired", text, "ok");
+        log_event(LOG_WARN, end == END_NEAR ? "a certificate ends soon" : "a certificate has ended",
+                  LOG_STR("listen", shown->listen), LOG_TEXT("certificate", text));
     }
 }
 
