@@ -11,12 +11,12 @@
 #include "control/certificates.h"
 
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/controller.h"
+#include "control/stamp.h"
 
 #define DAY_S 86400
 
@@ -58,25 +58,6 @@ struct certificates {
     uv_timer_t timer;
     bool is_started;
 };
-
-/* Stamps: whether files are what they were. */
-
-static uint64_t mix(uint64_t stamp, uint64_t value)
-{
-    return (stamp ^ value) * UINT64_C(0x9E3779B97F4A7C15) + (stamp >> 29);
-}
-
-static uint64_t stamp_file(uint64_t stamp, struct str path)
-{
-    struct stat status;
-
-    if (stat(path.data, &status) != 0)
-        return mix(stamp, 1);
-    stamp = mix(stamp, (uint64_t)status.st_ino);
-    stamp = mix(stamp, (uint64_t)status.st_size);
-    stamp = mix(stamp, (uint64_t)status.st_mtim.tv_sec);
-    return mix(stamp, (uint64_t)status.st_mtim.tv_nsec);
-}
 
 static uint64_t stamp_pairs(const struct shown *shown)
 {

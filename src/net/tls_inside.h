@@ -33,6 +33,12 @@ struct tls_trust {
     unsigned name_count;
 };
 
+/* RFC 8446 5.1: what a record holds at the most. */
+#define TLS_RECORD_BYTES 16384
+
+/* The loop's BIO, and the room that goes with it; made at the first call. */
+BIO *tls_loop_bio(struct tls_loop *loop);
+
 /* Versions, options and memory that both ends have in common. NULL: memory, or a broken OpenSSL. */
 SSL_CTX *tls_ssl_new(const SSL_METHOD *method);
 

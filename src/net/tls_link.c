@@ -1,23 +1,18 @@
 /*
  * tls_link.c - one connection's TLS, as a function from bytes to bytes.
  *
- *     received --BIO--> SSL --> plain          both through the loop's one BIO: it reads from the
- *     vectors ----------> SSL --BIO--> sealed  socket's lent buffer and appends to one output, so
- *                                              that a connection has no buffers of its own
+ *     received --BIO--> SSL --> plain
+ *     vectors ----------> SSL --BIO--> sealed       the BIO: tls_loop.c
  *
  * Nothing here touches a socket. All that was received is always used up: a record that is not
  * whole yet waits inside of OpenSSL, and what is whole fits into `plain`.
  */
 #include <openssl/err.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "net/addr.h"
 #include "tls_inside.h"
-
-/* RFC 8446 5.1 */
-#define RECORD_BYTES 16384
 
 struct tls_link {
     SSL *ssl;                  /* owned */
@@ -34,81 +29,12 @@ struct tls_link {
     const char *error; /* static, or OpenSSL's */
 };
 
-/* ---- the BIO ---- */
-
-static int bio_read(BIO *bio, char *room, size_t size, size_t *got)
-{
-    struct tls_loop *loop = BIO_get_data(bio);
-
-    BIO_clear_retry_flags(bio);
-    *got = size < loop->received.len ? size : loop->received.len;
-    if (*got == 0) {
-        BIO_set_retry_read(bio);
-        return 0;
-    }
-    memcpy(room, loop->received.data, *got);
-    loop->received = str_slice(loop->received, *got, loop->received.len);
-    return 1;
-}
-
-static int bio_write(BIO *bio, const char *bytes, size_t size, size_t *put)
-{
-    struct tls_loop *loop = BIO_get_data(bio);
-
-    BIO_clear_retry_flags(bio);
-    buf_append(&loop->sealed, bytes, size);
-    *put = size;
-    return 1;
-}
-
-static long bio_control(BIO *bio, int command, long number, void *pointer)
-{
-    (void)bio;
-    (void)number;
-    (void)pointer;
-    return command == BIO_CTRL_FLUSH ? 1 : 0;
-}
-
-static BIO_METHOD *bio_kind; /* made once, for the life of the process */
-static pthread_once_t bio_kind_once = PTHREAD_ONCE_INIT;
-
-static void make_bio_kind(void)
-{
-    bio_kind = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "cutover");
-    CHECK(bio_kind != NULL);
-    BIO_meth_set_read_ex(bio_kind, bio_read);
-    BIO_meth_set_write_ex(bio_kind, bio_write);
-    BIO_meth_set_ctrl(bio_kind, bio_control);
-}
-
-static BIO *bio_of(struct tls_loop *loop)
-{
-    if (loop->bio == NULL) {
-        pthread_once(&bio_kind_once, make_bio_kind);
-        loop->bio = BIO_new(bio_kind);
-        CHECK(loop->bio != NULL);
-        BIO_set_data(loop->bio, loop);
-        BIO_set_init(loop->bio, 1);
-        loop->plain = mem_alloc(TLS_PLAIN_BYTES);
-        loop->gathered = mem_alloc(RECORD_BYTES);
-    }
-    return loop->bio;
-}
-
-void tls_loop_deinit(struct tls_loop *loop)
-{
-    BIO_free(loop->bio);
-    buf_deinit(&loop->sealed);
-    mem_free(loop->plain);
-    mem_free(loop->gathered);
-}
-
 /* ---- life cycle ---- */
 
 static struct tls_link *link_new(struct tls_loop *loop, SSL_CTX *ssl)
 {
     struct tls_link *link = mem_zalloc(1, sizeof(*link));
-    BIO *bio = bio_of(loop);
+    BIO *bio = tls_loop_bio(loop);
 
     link->loop = loop;
     link->error = "";
@@ -300,7 +226,7 @@ static enum tls_state read_records(struct tls_link *link, struct str *plain)
 
     /* Asking once more when nothing is left would only tell us so, for the price of a call. */
     while (got > 0 && (loop->received.len > 0 || SSL_pending(link->ssl) > 0)) {
-        CHECK(used + RECORD_BYTES <= TLS_PLAIN_BYTES);
+        CHECK(used + TLS_RECORD_BYTES <= TLS_PLAIN_BYTES);
         got = SSL_read(link->ssl, loop->plain + used, (int)(TLS_PLAIN_BYTES - used));
         used += got > 0 ? (size_t)got : 0;
     }
@@ -380,8 +306,8 @@ static bool seal_waiting(struct tls_link *link)
     if (rest.len == 0)
         return true;
     buf_init(&link->waiting);
-    for (size_t at = 0; at < rest.len && good; at += RECORD_BYTES) {
-        size_t size = rest.len - at < RECORD_BYTES ? rest.len - at : RECORD_BYTES;
+    for (size_t at = 0; at < rest.len && good; at += TLS_RECORD_BYTES) {
+        size_t size = rest.len - at < TLS_RECORD_BYTES ? rest.len - at : TLS_RECORD_BYTES;
         good = seal(link, rest.data + at, size);
     }
     buf_deinit(&waiting);
@@ -401,16 +327,16 @@ static bool seal_gathered(struct tls_link *link, size_t *used)
 static bool add_piece(struct tls_link *link, const char *at, size_t left, size_t *used)
 {
     while (left > 0) {
-        size_t room = RECORD_BYTES - *used;
+        size_t room = TLS_RECORD_BYTES - *used;
         size_t step = left < room ? left : room;
         bool good = true;
 
-        if (step == RECORD_BYTES) {
+        if (step == TLS_RECORD_BYTES) {
             good = seal(link, at, step);
         } else {
             memcpy(link->loop->gathered + *used, at, step);
             *used += step;
-            if (*used == RECORD_BYTES)
+            if (*used == TLS_RECORD_BYTES)
                 good = seal_gathered(link, used);
         }
         if (!good)
@@ -427,7 +353,7 @@ bool tls_link_send(struct tls_link *link, const struct iovec *iov, unsigned coun
 
     if (link->state == TLS_HANDSHAKE || link->state == TLS_FAILED || link->has_said_end)
         return false;
-    if (count == 1 && iov->iov_len > 0 && iov->iov_len <= RECORD_BYTES)
+    if (count == 1 && iov->iov_len > 0 && iov->iov_len <= TLS_RECORD_BYTES)
         return seal(link, iov->iov_base, iov->iov_len);
     for (unsigned i = 0; i < count; i++)
         if (!add_piece(link, iov[i].iov_base, iov[i].iov_len, &used))
