@@ -11,11 +11,13 @@
 #define ASK_CLIENT_IP "192.0.2.1"
 
 struct ask {
+    const struct config_backend *backend; /* borrowed; that it is for */
     const char *method;
     struct str path;        /* with query */
     struct str host;        /* that the server is sent */
     struct str client_host; /* that the user asked for; empty: the same */
     struct str fields;      /* header lines of the user's, each with its CRLF */
+    bool is_for_nobody;     /* the host is made up: it is not told the secret */
     bool is_websocket;
     bool has_body;
     uint64_t body_bytes;
@@ -37,19 +39,5 @@ bool ask_write(const struct ask *ask, const struct ask_way *way, const struct co
 
 /* The request of a health check: the one that the proxy's own checks make. */
 void ask_write_health(const struct config_backend *backend, struct str host, struct buf *out);
-
-/* What `backend` makes of the client's Host for `server` (see host in cutover.yaml); empty: it is
- * the client's, and that is not known. */
-struct str ask_host(const struct config_backend *backend, const struct config_server *server,
-                    struct str client_host);
-
-/* As ask_host, for health checks: with the client's Host there is no client here, so it is the
- * server's own, unless health.host says otherwise. */
-struct str ask_health_host(const struct config_backend *backend,
-                           const struct config_server *server);
-
-/* Whom TLS is for when this Host is sent. */
-struct str ask_tls_name(const struct config_backend *backend, const struct config_server *server,
-                        struct str host);
 
 #endif

@@ -5,23 +5,17 @@
 
 #include <stdio.h>
 
+#include "config/host.h"
 #include "http/platform.h"
-#include "http/rewrite.h"
 
 static struct str host_for(const struct config_backend *backend, const struct server *server)
 {
-    if (!str_is_empty(backend->health.host))
-        return backend->health.host;
-    return backend->host == HOST_LITERAL ? backend->host_literal : str_of(server->authority);
+    return host_of_check(backend, str_of(server->authority));
 }
 
 struct str probe_tls_name(const struct config_backend *backend, const struct server *server)
 {
-    struct str host = rewrite_bare_host(host_for(backend, server));
-
-    if (!str_is_empty(backend->sni))
-        return backend->sni;
-    return str_is_empty(host) ? str_of(server->host) : host;
+    return host_tls_name(backend, host_for(backend, server), str_of(server->host));
 }
 
 void probe_request_write(const struct config_backend *backend, const struct server *server,

@@ -6,43 +6,14 @@
 #include <stdio.h>
 
 #include "base/version.h"
+#include "config/host.h"
 #include "doctor/frame.h"
 #include "http/forward.h"
 #include "http/parser.h"
-#include "http/rewrite.h"
 
 #define FIELDS_MAX 512
 
 #define FILLER "X-Cutover-Doctor"
-
-/* ---- whom ---- */
-
-struct str ask_host(const struct config_backend *backend, const struct config_server *server,
-                    struct str client_host)
-{
-    switch (backend->host) {
-    case HOST_CLIENT:
-        return client_host;
-    case HOST_LITERAL:
-        return backend->host_literal;
-    default:
-        return server->authority;
-    }
-}
-
-struct str ask_health_host(const struct config_backend *backend, const struct config_server *server)
-{
-    return str_is_empty(backend->health.host) ? ask_host(backend, server, server->authority)
-                                              : backend->health.host;
-}
-
-struct str ask_tls_name(const struct config_backend *backend, const struct config_server *server,
-                        struct str host)
-{
-    if (!str_is_empty(backend->sni))
-        return backend->sni;
-    return str_is_empty(host) ? server->host : rewrite_bare_host(host);
-}
 
 /* ---- how ---- */
 
@@ -89,6 +60,15 @@ static void write_client_head(const struct ask *ask, size_t filler, struct buf *
     buf_append_str(out, STR("\r\n"));
 }
 
+/* Whom the operator named as what users type is his, as is what the configuration names. */
+static bool may_tell_secret(const struct ask *ask, const struct config *config)
+{
+    bool is_public = !str_is_empty(ask->client_host) && str_eq_nocase(ask->host, ask->client_host);
+
+    return !ask->is_for_nobody &&
+           (is_public || host_may_have_secret(config, ask->backend, ask->host));
+}
+
 static void forward(const struct ask *ask, const struct ask_way *way, const struct config *config,
                     const struct message *message, struct buf *out)
 {
@@ -105,7 +85,7 @@ static void forward(const struct ask *ask, const struct ask_way *way, const stru
         .override_header = config->override.header,
         .client_ip_header = config->forwarded.client_ip_header,
         .secret_header = config->forwarded.secret_header,
-        .secret = config->forwarded.secret,
+        .secret = may_tell_secret(ask, config) ? config->forwarded.secret : STR(""),
         .upgrade = ask->is_websocket,
     };
 

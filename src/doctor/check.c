@@ -4,10 +4,12 @@
 #include <limits.h>
 
 #include "base/check.h"
+#include "config/host.h"
 
 struct ask check_ask(const struct doctor *doctor, const struct subject *subject, struct str path)
 {
     return (struct ask){
+        .backend = subject->backend,
         .method = "GET",
         .path = path,
         .host = subject->host,
@@ -22,7 +24,7 @@ struct call_order check_order(const struct doctor *doctor, const struct subject 
     return (struct call_order){
         .addr = subject->addr,
         .trust = subject->trust,
-        .name = ask_tls_name(subject->backend, subject->server, host),
+        .name = host_tls_name(subject->backend, host, subject->server->host),
         .connect_ms = doctor->config->timeouts.connect,
         .tls_ms = doctor->config->timeouts.tls_handshake,
         .answer_ms = doctor->options->timeout_ms,

@@ -9,6 +9,7 @@
  *             is not the Host that is sent                     -> public-name
  */
 #include "base/check.h"
+#include "config/host.h"
 #include "doctor/check.h"
 #include "http/rewrite.h"
 
@@ -22,7 +23,7 @@ struct first_calls {
 
 static struct call *start_probe(struct doctor *doctor, const struct subject *subject)
 {
-    struct str host = ask_health_host(subject->backend, subject->server);
+    struct str host = host_of_check(subject->backend, subject->server->authority);
     struct call_order order = check_order(doctor, subject, host);
     struct buf head = BUF_EMPTY;
 
@@ -49,6 +50,7 @@ static struct call *start_wrong(struct doctor *doctor, const struct subject *sub
     struct ask ask = check_ask(doctor, subject, subject->backend->health.path);
 
     ask.host = STR(WRONG_HOST);
+    ask.is_for_nobody = true;
     return check_start(doctor, subject, &ask);
 }
 
@@ -85,7 +87,7 @@ static bool note_health(struct doctor *doctor, struct subject *subject, const st
     struct asked asked = check_asked(subject, policy->path, call);
     struct finding finding;
 
-    asked.host = ask_health_host(subject->backend, subject->server);
+    asked.host = host_of_check(subject->backend, subject->server->authority);
     judge_health(&finding, &asked, policy);
     check_add(doctor, subject, "health", &finding);
     return finding.result == RESULT_OK;

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 
 #include "base/check.h"
+#include "config/host.h"
 #include "config/values.h"
 #include "doctor/check.h"
 
@@ -28,7 +29,7 @@ static void add_subjects(struct doctor *doctor, enum side side)
             .server = server,
             .place = {.side = side_name(side), .server = server->url, .order = doctor->count},
             .trust = server->is_tls ? doctor->trust[side] : NULL,
-            .host = ask_host(backend, server, doctor->options->host),
+            .host = host_of_request(backend, doctor->options->host, server->authority),
         };
         doctor->count++;
     }
@@ -52,6 +53,7 @@ static bool find_trust(struct doctor *doctor, enum side side, struct error *erro
 static bool try_request(const struct doctor *doctor, struct error *error)
 {
     const struct ask ask = {
+        .backend = &doctor->config->backends[SIDE_OLD],
         .method = "GET",
         .path = STR("/"),
         .host = STR("localhost"),

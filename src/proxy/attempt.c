@@ -17,6 +17,7 @@
  */
 #include "proxy/attempt.h"
 
+#include "config/host.h"
 #include "http/forward.h"
 #include "http/rewrite.h"
 #include "proxy/account.h"
@@ -100,30 +101,22 @@ static int next_server(struct exchange *exchange, enum side side)
 
 static void send_head(struct exchange *exchange);
 
+static const struct config_backend *backend_of(const struct exchange *exchange)
+{
+    return &config_of(exchange)->backends[exchange->decision.side];
+}
+
 /* The Host that the server is sent. */
 static struct str host_for(const struct exchange *exchange)
 {
-    const struct config_backend *backend = &config_of(exchange)->backends[exchange->decision.side];
-
-    switch (backend->host) {
-    case HOST_CLIENT:
-        return exchange->request.authority;
-    case HOST_LITERAL:
-        return backend->host_literal;
-    default:
-        return str_of(exchange->server->server->authority);
-    }
+    return host_of_request(backend_of(exchange), exchange->request.authority,
+                           str_of(exchange->server->server->authority));
 }
 
-/* Whom TLS is for: as configured, else whom the request is for. */
 static struct str tls_name(const struct exchange *exchange)
 {
-    struct str sni = config_of(exchange)->backends[exchange->decision.side].sni;
-    struct str host = rewrite_bare_host(host_for(exchange));
-
-    if (!str_is_empty(sni))
-        return sni;
-    return str_is_empty(host) ? str_of(exchange->server->server->host) : host;
+    return host_tls_name(backend_of(exchange), host_for(exchange),
+                         str_of(exchange->server->server->host));
 }
 
 /* NULL: the server is reached without TLS. */
@@ -241,20 +234,12 @@ void attempt_first(struct exchange *exchange)
 
 /* Send the head */
 
-/* With the client's own Host a stranger may name an application of his own, which the same platform
- * runs: it must not be told the secret. Hosts that are known to be ours are. */
 static bool may_tell_secret(const struct exchange *exchange)
 {
-    const struct config_backend *backend = &config_of(exchange)->backends[exchange->decision.side];
-    const struct config_forwarded *forwarded = &config_of(exchange)->forwarded;
-    struct str host = rewrite_bare_host(host_for(exchange));
+    struct str host = host_for(exchange);
 
-    for (unsigned i = 0; i < forwarded->secret_host_count; i++)
-        if (str_eq_nocase(host, forwarded->secret_hosts[i]))
-            return true;
-    return backend->host != HOST_CLIENT || str_eq_nocase(host, backend->sni) ||
-           str_eq_nocase(host, rewrite_bare_host(backend->health.host)) ||
-           stream_tls_covers(&exchange->conn->stream, host);
+    return host_may_have_secret(config_of(exchange), backend_of(exchange), host) ||
+           stream_tls_covers(&exchange->conn->stream, rewrite_bare_host(host));
 }
 
 static void write_request_head(struct exchange *exchange, struct buf *out)

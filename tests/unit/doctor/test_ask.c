@@ -52,7 +52,8 @@ static bool has(const char *text)
 
 Test(ask, a_get_as_it_leaves_the_proxy)
 {
-    struct ask ask = {.method = "GET",
+    struct ask ask = {.backend = &config->backends[0],
+                      .method = "GET",
                       .path = STR("/a?b=c"),
                       .host = STR("10.0.0.1:3000"),
                       .client_host = STR("www.example.org"),
@@ -70,7 +71,8 @@ Test(ask, a_get_as_it_leaves_the_proxy)
 
 Test(ask, a_head_of_a_wanted_size)
 {
-    struct ask ask = {.method = "GET", .path = STR("/"), .host = STR("a.test")};
+    struct ask ask = {
+        .backend = &config->backends[0], .method = "GET", .path = STR("/"), .host = STR("a.test")};
 
     ask.head_bytes = 5000;
     cr_assert(write_ask(&ask));
@@ -84,13 +86,17 @@ Test(ask, a_head_of_a_wanted_size)
 
 Test(ask, a_body_and_an_upgrade)
 {
-    struct ask post = {.method = "POST",
+    struct ask post = {.backend = &config->backends[0],
+                       .method = "POST",
                        .path = STR("/"),
                        .host = STR("a.test"),
                        .has_body = true,
                        .body_bytes = 77};
-    struct ask socket = {
-        .method = "GET", .path = STR("/ws"), .host = STR("a.test"), .is_websocket = true};
+    struct ask socket = {.backend = &config->backends[0],
+                         .method = "GET",
+                         .path = STR("/ws"),
+                         .host = STR("a.test"),
+                         .is_websocket = true};
 
     cr_assert(write_ask(&post));
     cr_expect(has("\r\nContent-Length: 77\r\n"));
@@ -101,8 +107,11 @@ Test(ask, a_body_and_an_upgrade)
 
 Test(ask, lines_that_are_no_headers_are_refused)
 {
-    struct ask ask = {
-        .method = "GET", .path = STR("/"), .host = STR("a.test"), .fields = STR("A: x\x01y\r\n")};
+    struct ask ask = {.backend = &config->backends[0],
+                      .method = "GET",
+                      .path = STR("/"),
+                      .host = STR("a.test"),
+                      .fields = STR("A: x\x01y\r\n")};
 
     cr_expect_not(write_ask(&ask));
     ask.fields = STR("Host: other\r\n");
@@ -117,39 +126,35 @@ Test(ask, how_users_come)
     cr_expect(str_eq(way.scheme, STR("https")));
 }
 
-Test(ask, the_host_that_is_sent)
-{
-    struct str client = STR("www.example.org");
-
-    load("listen: [{address: 127.0.0.1:8080}]\n" SIDES_AT(
-        "{servers: [http://10.0.0.1:3000], host: client}",
-        "{servers: [http://10.0.0.2], host: app.test, health: {host: probe.test}}"));
-    const struct config_backend *old = &config->backends[0], *new = &config->backends[1];
-    cr_expect(str_eq(ask_host(old, old->servers, client), client));
-    cr_expect(str_is_empty(ask_host(old, old->servers, STR(""))));
-    cr_expect(str_eq(ask_health_host(old, old->servers), STR("10.0.0.1:3000")));
-    cr_expect(str_eq(ask_host(new, new->servers, client), STR("app.test")));
-    cr_expect(str_eq(ask_health_host(new, new->servers), STR("probe.test")));
-    load(PLAIN);
-    old = &config->backends[0];
-    cr_expect(str_eq(ask_host(old, old->servers, client), STR("10.0.0.1:3000")));
-}
-
-Test(ask, the_name_for_tls)
-{
-    struct config_backend backend = {.sni = STR("")};
-    struct config_server server = {.host = STR("10.0.0.1")};
-
-    cr_expect(str_eq(ask_tls_name(&backend, &server, STR("a.test:8443")), STR("a.test")));
-    cr_expect(str_eq(ask_tls_name(&backend, &server, STR("[::1]:8443")), STR("::1")));
-    cr_expect(str_eq(ask_tls_name(&backend, &server, STR("")), STR("10.0.0.1")));
-    backend.sni = STR("b.test");
-    cr_expect(str_eq(ask_tls_name(&backend, &server, STR("a.test:8443")), STR("b.test")));
-}
-
 Test(ask, a_health_check)
 {
     ask_write_health(&config->backends[0], STR("a.test"), &out);
     cr_expect(has("GET /health HTTP/1.1\r\nHost: a.test\r\n"));
     cr_expect(has("Connection: close\r\n\r\n"));
+}
+
+Test(ask, the_secret_is_for_hosts_of_ours)
+{
+    struct ask ask = {.backend = &config->backends[0],
+                      .method = "GET",
+                      .path = STR("/"),
+                      .host = STR("app.test")};
+
+    config->forwarded.secret = STR("s3cret-of-the-edge");
+    cr_assert(write_ask(&ask));
+    cr_expect(has("X-Cutover-Secret: s3cret-of-the-edge\r\n"));
+    config->backends[0].host = HOST_CLIENT;
+    cr_assert(write_ask(&ask));
+    cr_expect_not(has("s3cret"), "with the client's own Host it may be a stranger's application");
+    config->backends[0].sni = STR("app.test");
+    cr_assert(write_ask(&ask));
+    cr_expect(has("s3cret"));
+    config->backends[0].sni = STR("");
+    ask.client_host = STR("app.test");
+    cr_assert(write_ask(&ask));
+    cr_expect(has("s3cret"), "the operator has named it");
+    config->backends[0].host = HOST_LITERAL;
+    ask.is_for_nobody = true;
+    cr_assert(write_ask(&ask));
+    cr_expect_not(has("s3cret"));
 }
