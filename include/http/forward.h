@@ -100,6 +100,7 @@ struct forward_response {
     bool keep_alive;       /* what we tell the client */
     bool upgrade;          /* a 101: keep Upgrade and Connection: upgrade */
     struct str via;
+    struct str date;              /* for an answer that has none (RFC 9110 6.6.1) */
     struct str request_id;        /* echoed when not empty and the backend sent none */
     struct str set_cookie;        /* a whole Set-Cookie value of ours, or empty */
     struct str backend_authority; /* the Host that the backend was sent */

@@ -68,7 +68,7 @@ struct message {
     /* request */
     struct str method;
     struct str target; /* as received */
-    struct str path;   /* up to '?'; absolute-form is reduced to it, "/" when it has none */
+    struct str path;   /* up to '?'; absolute-form is reduced to it */
     struct str query;  /* behind '?', without it */
     struct str
         authority; /* the one Host: of the absolute-form target if there is one, else of Host */
@@ -125,6 +125,12 @@ void message_split_target(struct message *message);
 
 /* Upgrade holds something other than h2c, which no backend must be asked for through us. */
 bool message_offers_upgrade(const struct message *message);
+
+/* All that a 101 switches to was asked for (RFC 9110 7.8). */
+bool message_upgrade_is_offered(const struct message *response, const struct message *request);
+
+/* The query has "name=", whatever follows. */
+bool message_has_parameter(const struct message *message, struct str name);
 
 /* GET, HEAD, OPTIONS (RFC 9110 9.2.1; TRACE is refused earlier). */
 bool method_is_safe(struct str method);

@@ -15,6 +15,7 @@
 
 #include <llhttp.h>
 
+#include "http/chunks.h"
 #include "http/message.h"
 #include "http/strict.h"
 
@@ -36,17 +37,14 @@ struct parser {
     struct slices *slices;   /* borrowed: while parser_body runs */
     enum strict_fault fault; /* why PARSE_BAD */
     enum parser_kind kind;
-    enum body_kind body;     /* of the message whose head was parsed */
-    bool head_only;          /* response: no body follows (HEAD, 1xx, 204, 304) */
-    bool has_head;           /* parser_head succeeded */
-    bool is_complete;        /* nothing of the message is to come */
-    unsigned raw_status;     /* as the digits say, to compare */
-    const char *framing;     /* while parser_body runs: bytes from here on are not looked at yet */
-    unsigned char line_byte; /* chunked: the last byte of framing */
-    unsigned char trailer_len;
-    char trailer[20];  /* the name of the trailer field that is being read, or its front */
-    uint64_t overhead; /* chunked: bytes of framing so far */
-    uint64_t payload;  /* bytes of body so far */
+    enum body_kind body;  /* of the message whose head was parsed */
+    bool head_only;       /* response: no body follows (HEAD, 1xx, 204, 304) */
+    bool has_head;        /* parser_head succeeded */
+    bool is_complete;     /* nothing of the message is to come */
+    unsigned raw_status;  /* as the digits say, to compare */
+    struct chunks chunks; /* chunked: what the second reader thinks */
+    uint64_t overhead;    /* chunked: bytes of framing so far */
+    uint64_t payload;     /* bytes of body so far */
 };
 
 /* Feeds llhttp two known smuggling inputs; false when it accepts one: do not run with it. */

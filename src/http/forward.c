@@ -178,10 +178,7 @@ struct str forward_origin_form(const struct message *message)
     if (target.data[0] == '/' || target.data[0] == '*')
         return target;
     struct str authority = message->authority;
-    size_t to = (size_t)(authority.data + authority.len - target.data);
-    if (to < target.len)
-        return str_slice(target, to, target.len);
-    return str_eq(message->method, STR("OPTIONS")) ? STR("*") : STR("/");
+    return str_slice(target, (size_t)(authority.data + authority.len - target.data), target.len);
 }
 
 /* `h2c` is not passed on: the tunnel would carry requests that nobody here sees. */
@@ -376,7 +373,7 @@ static size_t response_bound(const struct forward_response *response)
     for (unsigned i = 0; response->rewrite_location && i < message->count; i++)
         rewritten += is_rewritten(message->fields[i].id) ? 1 : 0;
     return pen_received_bytes(message) + message->count + FORWARD_EXTRA_BYTES + response->via.len +
-           response->request_id.len + response->set_cookie.len +
+           response->date.len + response->request_id.len + response->set_cookie.len +
            rewritten * (response->client_scheme.len + response->client_authority.len + 3);
 }
 
@@ -442,6 +439,8 @@ void forward_response_head(const struct forward_response *response, struct buf *
     /* What is ours goes into the final response, which an interim one only announces. */
     if (!is_interim) {
         pen_via(&pen, message, response->via);
+        if (response->date.len > 0 && message_find(message, FIELD_DATE) == NULL)
+            pen_line(&pen, STR("Date"), response->date);
         if (response->request_id.len > 0 && message_find(message, FIELD_X_REQUEST_ID) == NULL)
             pen_line(&pen, STR("X-Request-ID"), response->request_id);
         if (response->set_cookie.len > 0)

@@ -166,6 +166,35 @@ bool message_read_fields(struct message *message, struct connection_wishes *wish
     return true;
 }
 
+/* Whether a list names what a tunnel may be: h2c is for whoever reads HTTP/2. */
+static bool names_tunnel(struct str list, struct str token)
+{
+    return token.len > 0 && !str_eq_nocase(token, STR("h2c")) && str_list_has(list, token);
+}
+
+bool message_upgrade_is_offered(const struct message *response, const struct message *request)
+{
+    struct str list = response->upgrade;
+    struct str token;
+
+    while (str_next_part(&list, ',', &token))
+        if (!names_tunnel(request->upgrade, token))
+            return false;
+    return response->upgrade.len > 0;
+}
+
+bool message_has_parameter(const struct message *message, struct str name)
+{
+    struct str query = message->query;
+    struct str parameter;
+
+    while (str_next_part(&query, '&', &parameter))
+        if (str_starts_with(parameter, name) && parameter.len > name.len &&
+            parameter.data[name.len] == '=')
+            return true;
+    return false;
+}
+
 bool message_offers_upgrade(const struct message *message)
 {
     struct str list = message->upgrade;
@@ -177,20 +206,16 @@ bool message_offers_upgrade(const struct message *message)
     return false;
 }
 
-/*
- *     http://authority/path?query   ->  authority, path, query; the path of http://authority is
- *      slash ^                          the slash in "//": every view must stand in the head
- */
+/* http://authority/path?query */
 void message_split_target(struct message *message)
 {
     struct str target = message->target;
 
     if (target.data[0] != '/' && target.data[0] != '*') {
         size_t from = (size_t)str_find_char(target, '/', 0) + 2;
-        ptrdiff_t slash = str_find_char(target, '/', from);
-        size_t to = slash < 0 ? target.len : (size_t)slash;
+        size_t to = (size_t)str_find_char(target, '/', from);
         message->authority = str_slice(target, from, to);
-        target = slash < 0 ? str_slice(target, from - 1, from) : str_slice(target, to, target.len);
+        target = str_slice(target, to, target.len);
     }
     ptrdiff_t mark = str_find_char(target, '?', 0);
     message->path = mark < 0 ? target : str_slice(target, 0, (size_t)mark);

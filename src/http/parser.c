@@ -4,11 +4,11 @@
  *     head    strict_request(bytes)      refuses, or knows that the lines are plain
  *             llhttp over the same bytes gives the spans (on_*) ...
  *             on_headers_complete        ... interpreted by us; framing compared with llhttp's
- *     body    "5\r\n" hello "\r\n0\r\n\r\n" next request
- *             framing  body  framing     ^ llhttp pauses here, its error_pos is our *used
+ *     body    chunks_read goes over a run of it, then llhttp reads the same run; both must find as
+ *             many bytes of data, and the end at the same place
  *
- * The trick in bodies: whatever llhttp ate and did not report as body is framing, and framing gets
- * a second look of its own (framing_is_clean), since llhttp 8 takes bare LFs and folded trailers.
+ *             5;x=y\r\n hello \r\n0\r\n\r\n next request
+ *              ^ left out            ^ llhttp pauses here
  */
 #include "http/parser.h"
 
@@ -21,9 +21,6 @@
 /* Framing beyond this, and out of proportion to the body, is an attack on our time. */
 #define OVERHEAD_FREE_BYTES 65536
 #define OVERHEAD_RATIO      16
-
-/* As many bytes as 18 digits of a Content-Length can say. */
-#define CHUNK_BYTES_MAX 999999999999999999U
 
 static struct parser *parser_of(llhttp_t *llhttp)
 {
@@ -50,32 +47,13 @@ static int on_status(llhttp_t *llhttp, const char *at, size_t len)
     return 0;
 }
 
-/* A trailer's name may come in pieces; only names that fit are of interest. */
-static int collect_trailer(struct parser *parser, const char *at, size_t len)
-{
-    for (size_t i = 0; i < len && parser->trailer_len < sizeof(parser->trailer); i++)
-        parser->trailer[parser->trailer_len++] = at[i];
-    return 0;
-}
-
-/* Trailers are dropped, but not those that try to say where the message ends or whose it is. */
-static int judge_trailer(struct parser *parser)
-{
-    enum field_id id = field_id_of(str_from(parser->trailer, parser->trailer_len));
-
-    parser->trailer_len = 0;
-    if (id == FIELD_CONTENT_LENGTH || id == FIELD_TRANSFER_ENCODING || id == FIELD_HOST)
-        return refuse(parser, STRICT_CHUNK);
-    return 0;
-}
-
 static int on_header_field(llhttp_t *llhttp, const char *at, size_t len)
 {
     struct parser *parser = parser_of(llhttp);
     struct message *message = parser->message;
 
     if (message == NULL)
-        return collect_trailer(parser, at, len);
+        return 0; /* a trailer: chunks.c has judged it, and nobody gets it */
     if (message->count == message->capacity)
         return refuse(parser, STRICT_FIELDS);
     /* The head is fed in one piece, so that a name comes in one. */
@@ -93,7 +71,7 @@ static int on_header_value(llhttp_t *llhttp, const char *at, size_t len)
     struct message *message = parser->message;
 
     if (message == NULL)
-        return judge_trailer(parser);
+        return 0;
     struct field *field = &message->fields[message->count - 1];
     if (field->value.len > 0)
         return refuse(parser, STRICT_DISAGREE);
@@ -169,52 +147,14 @@ static int on_headers_complete(llhttp_t *llhttp)
 
 /* ---- the body ---- */
 
-/*
- * Line ends are CR LF, both or none; no line starts with a blank, ':' or ';'; no control bytes.
- * `line_byte` is the byte before, '\n' in front of the body.
- */
-static bool framing_is_clean(struct parser *parser, const char *at, const char *end)
-{
-    unsigned char before = parser->line_byte;
-
-    for (; at < end; at++) {
-        unsigned char c = (unsigned char)*at;
-        bool is_blank = c == ' ' || c == '\t';
-        if ((before == '\r') != (c == '\n'))
-            return false;
-        if (before == '\n' && (is_blank || c == ':' || c == ';'))
-            return false;
-        if ((c < 0x20 && c != '\r' && c != '\n' && c != '\t') || c == 0x7f)
-            return false;
-        before = c;
-    }
-    parser->line_byte = before;
-    return true;
-}
-
 static int on_body(llhttp_t *llhttp, const char *at, size_t len)
 {
-    struct parser *parser = parser_of(llhttp);
-    struct slices *slices = parser->slices;
+    struct slices *slices = parser_of(llhttp)->slices;
 
-    if (!framing_is_clean(parser, parser->framing, at))
-        return refuse(parser, STRICT_CHUNK);
-    parser->framing = at + len;
     CHECK(slices->count < SLICES_MAX);
     slices->item[slices->count++] = str_from(at, len);
     slices->bytes += len;
     return 0;
-}
-
-static int on_chunk_header(llhttp_t *llhttp)
-{
-    struct parser *parser = parser_of(llhttp);
-
-    if (llhttp->content_length > CHUNK_BYTES_MAX)
-        return refuse(parser, STRICT_CHUNK);
-    /* A chunk gives one slice a call: here is the place to wait for room, unless it is the last. */
-    bool is_full = parser->slices->count == SLICES_MAX;
-    return is_full && llhttp->content_length > 0 ? HPE_PAUSED : 0;
 }
 
 static int on_message_complete(llhttp_t *llhttp)
@@ -230,7 +170,6 @@ static const llhttp_settings_t SETTINGS = {
     .on_header_value = on_header_value,
     .on_headers_complete = on_headers_complete,
     .on_body = on_body,
-    .on_chunk_header = on_chunk_header,
     .on_message_complete = on_message_complete,
 };
 
@@ -238,7 +177,7 @@ static const llhttp_settings_t SETTINGS = {
 
 void parser_init(struct parser *parser, enum parser_kind kind)
 {
-    *parser = (struct parser){.kind = kind, .line_byte = '\n'};
+    *parser = (struct parser){.kind = kind};
     llhttp_init(&parser->llhttp, kind == PARSER_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE, &SETTINGS);
 }
 
@@ -253,7 +192,8 @@ size_t parser_find_head(struct str data, size_t *searched)
         return 0;
     /* TLS or noise where text is due: there may never be an empty line to wait for. */
     unsigned char first = (unsigned char)data.data[0];
-    if (first != '\r' && (first <= ' ' || first >= 0x7f))
+    bool is_empty_line = first == '\r' && (data.len == 1 || data.data[1] == '\n');
+    if (!is_empty_line && (first <= ' ' || first >= 0x7f))
         return data.len;
     const char *end = data.data + data.len;
     const char *at = data.data + *searched;
@@ -331,6 +271,51 @@ enum parse_result parser_head(struct parser *parser, struct str head, struct mes
     return PARSE_DONE;
 }
 
+/* Feeds llhttp; how much it took, or SIZE_MAX when it refused. */
+static size_t feed(struct parser *parser, struct str data)
+{
+    llhttp_resume(&parser->llhttp);
+    llhttp_errno_t result = llhttp_execute(&parser->llhttp, data.data, data.len);
+
+    if (result == HPE_OK)
+        return data.len;
+    return result == HPE_PAUSED && parser->is_complete
+               ? (size_t)(llhttp_get_error_pos(&parser->llhttp) - data.data)
+               : SIZE_MAX;
+}
+
+/* Both readers over the same bytes. */
+static bool read_chunks(struct parser *parser, struct str data, size_t *used)
+{
+    struct slices *slices = parser->slices;
+    struct chunks_run run;
+
+    do {
+        struct str rest = str_slice(data, *used, data.len);
+        size_t before = slices->bytes;
+
+        if (!chunks_read(&parser->chunks, rest, SLICES_MAX - slices->count, &run) ||
+            (run.len > 0 && feed(parser, str_slice(rest, 0, run.len)) != run.len) ||
+            slices->bytes - before != run.bytes ||
+            chunks_is_complete(&parser->chunks) != parser->is_complete)
+            return false;
+        *used += run.len + run.skipped;
+    } while (run.len + run.skipped > 0 && *used < data.len && !parser->is_complete);
+    return true;
+}
+
+static bool read_plain(struct parser *parser, struct str data, size_t *used)
+{
+    *used = feed(parser, data);
+    return *used != SIZE_MAX;
+}
+
+static bool is_out_of_proportion(const struct parser *parser)
+{
+    return parser->overhead > OVERHEAD_FREE_BYTES &&
+           parser->overhead / OVERHEAD_RATIO > parser->payload;
+}
+
 enum parse_result parser_body(struct parser *parser, struct str data, size_t *used,
                               struct slices *slices)
 {
@@ -342,24 +327,14 @@ enum parse_result parser_body(struct parser *parser, struct str data, size_t *us
     if (parser->is_complete || data.len == 0)
         return parser->is_complete ? PARSE_DONE : PARSE_MORE;
     parser->slices = slices;
-    parser->framing = data.data;
-    llhttp_resume(&parser->llhttp);
-    llhttp_errno_t result = llhttp_execute(&parser->llhttp, data.data, data.len);
+    bool is_good = parser->body == BODY_CHUNKED ? read_chunks(parser, data, used)
+                                                : read_plain(parser, data, used);
     parser->slices = NULL;
-
-    const char *end = data.data + data.len;
-    if (result != HPE_OK)
-        end = llhttp_get_error_pos(&parser->llhttp);
-    if ((result != HPE_OK && result != HPE_PAUSED) ||
-        !framing_is_clean(parser, parser->framing, end)) {
-        parser->fault = STRICT_CHUNK;
-        return PARSE_BAD;
+    if (is_good) {
+        parser->overhead += *used - slices->bytes;
+        parser->payload += slices->bytes;
     }
-    *used = (size_t)(end - data.data);
-    parser->overhead += *used - slices->bytes;
-    parser->payload += slices->bytes;
-    if (parser->overhead > OVERHEAD_FREE_BYTES &&
-        parser->overhead / OVERHEAD_RATIO > parser->payload) {
+    if (!is_good || is_out_of_proportion(parser)) {
         parser->fault = STRICT_CHUNK;
         return PARSE_BAD;
     }

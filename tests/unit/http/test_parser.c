@@ -149,7 +149,7 @@ Test(parser, targets_are_reduced)
         /* target, path, query, authority */
         {"/", "/", "", "a"},          {"/?", "/", "", "a"},
         {"/x?y?z", "/x", "y?z", "a"}, {"http://a/x?y", "/x", "y", "a"},
-        {"HTTP://A/", "/", "", "A"},  {"https://a", "/", "", "a"},
+        {"HTTP://A/", "/", "", "A"},  {"https://a/?", "/", "", "a"},
     };
     for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
         struct buf head = BUF_EMPTY;
@@ -488,6 +488,17 @@ Test(parser, broken_chunks_are_refused_at_every_split)
         STR_INIT("5\r\nhello\r\n0\n\r\n"),
         STR_INIT("5\r\nhello\r\n0\r\nXX\r\n\r\n"),
         STR_INIT("5\r\nhello\r\n0\r\n\rX"),
+        STR_INIT("5;\r\nhello\r\n0\r\n\r\n"),
+        STR_INIT("5;;a\r\nhello\r\n0\r\n\r\n"),
+        STR_INIT("5; a\r\nhello\r\n0\r\n\r\n"),
+        STR_INIT("5;a \r\nhello\r\n0\r\n\r\n"),
+        STR_INIT("5 ;a\r\nhello\r\n0\r\n\r\n"),
+        STR_INIT("5;a=\r\nhello\r\n0\r\n\r\n"),
+        STR_INIT("5;=b\r\nhello\r\n0\r\n\r\n"),
+        STR_INIT("5;a=b=c\r\nhello\r\n0\r\n\r\n"),
+        STR_INIT("5;a=\"b\r\nhello\r\n0\r\n\r\n"),
+        STR_INIT("5;a=\"b\"c\r\nhello\r\n0\r\n\r\n"),
+        STR_INIT("5;a=\"b\\\r\nhello\r\n0\r\n\r\n"),
         STR_INIT("5;a\nb\r\nhello\r\n0\r\n\r\n"),
         STR_INIT("5;a=\x01\r\nhello\r\n0\r\n\r\n"),
         STR_INIT("5;a=\0\r\nhello\r\n0\r\n\r\n"),
@@ -531,12 +542,16 @@ Test(parser, harmless_trailers_are_dropped)
         STR_INIT("5\r\nhello\r\n0\r\nContent-Length-X: 5\r\n\r\n"),
         STR_INIT("5\r\nhello\r\n0\r\nX:\r\nX-Host: y\r\nTransfer-Encodings-Of-Old: y\r\n\r\n"),
         STR_INIT("5;a;b=c\r\nhello\r\n000;last\r\n\r\n"),
+        STR_INIT("5;a=b;c=d;e\r\nhello\r\n0\r\n\r\n"),
+        STR_INIT("0000000000000005;a=\"b;c=\\\"\\\\ \\d\";e=f\r\nhello\r\n0;x=\"\"\r\n\r\n"),
     };
     for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
-        size_t used;
-        cr_assert_eq(read_request(CHUNKED_HEAD), PARSE_DONE);
-        cr_expect_eq(feed(ROWS[i], 1, &used), PARSE_DONE, "row %zu", i);
-        expect_str(buf_str(&body), "hello");
+        for (size_t step = 1; step <= ROWS[i].len; step++) {
+            size_t used;
+            cr_assert_eq(read_request(CHUNKED_HEAD), PARSE_DONE);
+            cr_expect_eq(feed(ROWS[i], step, &used), PARSE_DONE, "row %zu, step %zu", i, step);
+            expect_str(buf_str(&body), "hello");
+        }
     }
 }
 
@@ -556,18 +571,26 @@ Test(parser, framing_out_of_proportion_is_refused)
 {
     /* One byte a chunk is clumsy but no attack: five bytes of framing a byte. */
     cr_expect_eq(feed_many(STR("1\r\nx\r\n"), 100000), PARSE_MORE);
-    cr_expect_eq(feed_many(STR("1;extension=that-is-long\r\nx\r\n"), 10000), PARSE_BAD);
-    cr_expect_eq(feed_many(STR("1;extension=that-is-long\r\nx\r\n"), 1000), PARSE_MORE);
-    cr_assert_eq(read_request(CHUNKED_HEAD), PARSE_DONE);
-    struct slices slices;
+    cr_expect_eq(feed_many(STR("0000000000000001\r\nx\r\n"), 10000), PARSE_BAD);
+    cr_expect_eq(feed_many(STR("0000000000000001\r\nx\r\n"), 1000), PARSE_MORE);
+}
+
+Test(parser, extensions_and_trailers_are_bounded)
+{
+    static char trailer[CHUNKS_TRAILER_BYTES];
     size_t used;
-    enum parse_result result = PARSE_MORE;
-    for (int i = 0; i < 100 && result == PARSE_MORE; i++) {
-        static char zeros[1000];
-        memset(zeros, '0', sizeof(zeros));
-        result = parser_body(&parser, str_from(zeros, sizeof(zeros)), &used, &slices);
-    }
-    cr_expect_eq(result, PARSE_BAD);
+
+    /* 16 bytes each, from ';' on. */
+    cr_expect_eq(feed_many(STR("1;extension=long\r\nx\r\n"), CHUNKS_EXTENSION_BYTES / 15 - 1),
+                 PARSE_MORE);
+    cr_expect_eq(feed_many(STR("1;extension=long\r\nx\r\n"), CHUNKS_EXTENSION_BYTES / 15 + 1),
+                 PARSE_BAD);
+    memset(trailer, 'x', sizeof(trailer));
+    memcpy(trailer, "A:", 2);
+    cr_assert_eq(read_request(CHUNKED_HEAD), PARSE_DONE);
+    cr_assert_eq(feed(STR("0\r\n"), 3, &used), PARSE_MORE);
+    cr_expect_eq(feed(str_from(trailer, sizeof(trailer)), 1000, &used), PARSE_MORE);
+    cr_expect_eq(feed(STR("x"), 1, &used), PARSE_BAD);
 }
 
 Test(parser, the_end_of_the_connection_ends_only_bodies_without_a_length)

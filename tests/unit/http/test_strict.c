@@ -49,15 +49,18 @@ Test(strict, legal_requests_are_accepted)
         START(STRICT_OK, "M-SEARCH /x HTTP/1.1"),
         START(STRICT_OK, "PROPFIND /dav HTTP/1.1"),
         START(STRICT_OK, "GET http://a/path?q HTTP/1.1"),
-        START(STRICT_OK, "GET HTTPS://A HTTP/1.1"),
+        START(STRICT_OK, "GET HTTPS://A/ HTTP/1.1"),
         START(STRICT_OK, "GET / HTTP/1.0"),
         ROW(STRICT_OK, "GET / HTTP/1.0\r\n\r\n"),
+        ROW(STRICT_OK, "GET http://a:80/ HTTP/1.1\r\nHost: A\r\n\r\n"),
+        ROW(STRICT_OK, "GET https://a/ HTTP/1.1\r\nHost: a:443\r\n\r\n"),
         ROW(STRICT_OK, "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
         HOST(STRICT_OK, "shop.example.com:8080"),
         HOST(STRICT_OK, "[2001:db8::1]:443"),
         HOST(STRICT_OK, "[::ffff:192.0.2.1]"),
         HOST(STRICT_OK, "my_host-1.internal~"),
         HOST(STRICT_OK, "a:65535"),
+        HOST(STRICT_OK, "a.b."),
         ROW(STRICT_OK, "GET / HTTP/1.1\r\nhOST:a\r\n\r\n"),
         ROW(STRICT_OK, "GET / HTTP/1.1\r\nHost:\t a \t\r\n\r\n"),
         LINE(STRICT_OK, "Content-Length: 5"),
@@ -203,6 +206,8 @@ Test(strict, methods_are_known)
 Test(strict, targets_are_in_origin_or_absolute_form)
 {
     static const struct row ROWS[] = {
+        START(STRICT_TARGET, "GET http://a HTTP/1.1"),
+        START(STRICT_TARGET, "OPTIONS http://a HTTP/1.1"),
         START(STRICT_TARGET, "GET * HTTP/1.1"),
         START(STRICT_TARGET, "GET a:443 HTTP/1.1"),
         START(STRICT_TARGET, "GET path HTTP/1.1"),
@@ -233,8 +238,12 @@ Test(strict, there_is_one_valid_host)
         ROW(STRICT_HOST, "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),
         ROW(STRICT_HOST, "GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n"),
         ROW(STRICT_HOST, "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n"),
-        ROW(STRICT_HOST, "GET http://a:80/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ROW(STRICT_HOST, "GET http://a:443/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ROW(STRICT_HOST, "GET https://a/ HTTP/1.1\r\nHost: a:80\r\n\r\n"),
         ROW(STRICT_HOST, "GET http://a/ HTTP/1.1\r\n\r\n"),
+        HOST(STRICT_HOST, ".a"),
+        HOST(STRICT_HOST, "a..b"),
+        HOST(STRICT_HOST, "."),
         HOST(STRICT_HOST, ""),
         HOST(STRICT_HOST, "a@b"),
         HOST(STRICT_HOST, "a/b"),
@@ -407,4 +416,29 @@ Test(strict, every_fault_has_a_text)
 {
     for (int fault = STRICT_OK; fault <= STRICT_DISAGREE; fault++)
         cr_expect_gt(strlen(strict_fault_text((enum strict_fault)fault)), 1);
+}
+
+Test(strict, a_first_line_is_judged_alone)
+{
+    static const struct row ROWS[] = {
+        ROW(STRICT_OK, ""),
+        ROW(STRICT_OK, "GET / HT"),
+        ROW(STRICT_OK, "SSH-2.0-x"),
+        ROW(STRICT_OK, "\r\n"),
+        ROW(STRICT_OK, "GET / HTTP/1.1\r\n"),
+        ROW(STRICT_OK, "\r\nGET / HTTP/1.1\r\nX : y\r\n"),
+        ROW(STRICT_REQUEST_LINE, "GET /\r\n"),
+        ROW(STRICT_REQUEST_LINE, "GET /\n"),
+        ROW(STRICT_REQUEST_LINE, "SSH-2.0-x\r\n"),
+        ROW(STRICT_REQUEST_LINE, "\n"),
+        ROW(STRICT_REQUEST_LINE, "\r\n\r\n"),
+        ROW(STRICT_METHOD, "FOO / HTTP/1.1\r\nHost"),
+        ROW(STRICT_VERSION, "GET / HTTP/9.9\r\n"),
+        ROW(STRICT_LINE_END, "GET / HTTP/1.1\nHost"),
+        ROW(STRICT_LINE_END, "GET / HTTP/1.1\r\r\n"),
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        enum strict_fault fault = strict_request_line(ROWS[i].head);
+        cr_expect_eq(fault, ROWS[i].fault, "row %zu: %s", i, strict_fault_text(fault));
+    }
 }
