@@ -18,9 +18,14 @@
 #define LISTENER_BACKLOG  1024
 #define LISTENER_PAUSE_MS 100
 
+/* TCP keep-alive of what is accepted. */
+#define LISTENER_PROBE_AFTER_S 60
+#define LISTENER_PROBE_EVERY_S 15
+#define LISTENER_PROBES        4
+
 struct listener;
 
-/* `fd` is the callee's: non-blocking, close-on-exec, Nagle off. */
+/* `fd` is the callee's: non-blocking, close-on-exec, Nagle off, keep-alive on. */
 typedef void (*listener_cb)(struct listener *listener, int fd, const struct addr *client);
 
 struct listener {

@@ -113,6 +113,9 @@ int stream_flush(struct stream *stream);
  */
 int stream_write(struct stream *stream, const struct iovec *iov, unsigned count);
 
+/* Nothing has come that was not read yet, bytes or the end: looks at the socket. */
+bool stream_is_quiet(const struct stream *stream);
+
 /* Bytes written and not yet taken by the kernel. */
 size_t stream_pending(const struct stream *stream);
 

@@ -1,7 +1,8 @@
 /*
  * listener.c - accepts connections for one loop.
  *
- *     socket -> SO_REUSEPORT, TCP_NODELAY (inherited by what is accepted) -> bind -> listen
+ *     socket -> SO_REUSEPORT; TCP_NODELAY, keep-alive (inherited by what is accepted) -> bind
+ *            -> listen
  *     readable -> accept4 x LISTENER_BATCH -> on_connection
  *     EMFILE   -> poll off, timer -> poll on
  */
@@ -13,6 +14,32 @@
 #include <unistd.h>
 
 #include "base/log.h"
+
+/*
+ * A client that vanished without a word - its network went, its machine was switched off - is seen
+ * after two minutes of silence, also where no timeout runs: under a tunnel that may be quiet for an
+ * hour, or an answer that takes minutes. A client that is there answers the probes by itself.
+ *
+ * No TCP_USER_TIMEOUT: it also cuts who is there and reads nothing for a while, and a tunnel whose
+ * reader pauses must live. For answers timeouts.client_body is that limit.
+ */
+static bool set_keep_alive(int fd)
+{
+    static const struct {
+        int level, option, value;
+    } OPTIONS[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, LISTENER_PROBE_AFTER_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, LISTENER_PROBE_EVERY_S},
+        {IPPROTO_TCP, TCP_KEEPCNT, LISTENER_PROBES},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(OPTIONS); i++)
+        if (setsockopt(fd, OPTIONS[i].level, OPTIONS[i].option, &OPTIONS[i].value, sizeof(int)) ==
+            -1)
+            return false;
+    return true;
+}
 
 static bool set_options(int fd, const struct addr *address, bool shared)
 {
@@ -27,7 +54,7 @@ static bool set_options(int fd, const struct addr *address, bool shared)
     if (address->any.sa_family == AF_INET6 &&
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) == -1)
         return false;
-    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0;
+    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 && set_keep_alive(fd);
 }
 
 bool listener_open(struct listener *listener, const struct addr *address, bool shared,

@@ -13,7 +13,9 @@
  */
 #include "net/stream.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/check.h"
 
@@ -230,20 +232,37 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
     buffer->len = sizeof(io->read_buffer);
 }
 
+/* libuv takes a reset that comes right behind bytes for the end; the socket still knows. One behind
+ * a FIN (EPIPE) is no news. */
+static int end_status(const struct stream *stream)
+{
+    uv_os_fd_t fd;
+    int error = 0;
+    socklen_t len = sizeof(error);
+
+    if (uv_fileno((const uv_handle_t *)&stream->tcp, &fd) != 0 ||
+        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error == EPIPE)
+        return 0;
+    return -error;
+}
+
 static void on_read(uv_stream_t *tcp, ssize_t size, const uv_buf_t *buffer)
 {
     struct stream *stream = CONTAINER_OF((uv_tcp_t *)tcp, struct stream, tcp);
 
     if (size == 0 || stream->is_closing)
         return;
-    if (size > 0)
+    if (size > 0) {
         stream_feed(stream, str_from(buffer->base, (size_t)size));
-    else if (stream->link != NULL && size == UV_EOF)
+        return;
+    }
+    int status = size == UV_EOF ? end_status(stream) : (int)size;
+    if (stream->link != NULL && status == 0)
         receive(stream, STR(""));
     else if (stream->is_shaking)
-        end_handshake(stream, (int)size);
+        end_handshake(stream, status);
     else
-        stream->ops->on_read(stream, str_from("", 0), size == UV_EOF ? 0 : (int)size);
+        stream->ops->on_read(stream, str_from("", 0), status);
 }
 
 void stream_start(struct stream *stream)
@@ -257,6 +276,15 @@ void stream_pause(struct stream *stream)
         return;
     stream->is_reading = false;
     uv_read_stop((uv_stream_t *)&stream->tcp);
+}
+
+bool stream_is_quiet(const struct stream *stream)
+{
+    char byte;
+    uv_os_fd_t fd;
+
+    return uv_fileno((const uv_handle_t *)&stream->tcp, &fd) == 0 &&
+           recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1 && errno == EAGAIN;
 }
 
 void stream_resume(struct stream *stream)
