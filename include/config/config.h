@@ -99,10 +99,15 @@ struct config_timeouts {
 
 struct config_limits { /* 0: none */
     size_t head_bytes;
+    size_t target_bytes; /* of requests: these two */
+    size_t field_bytes;  /* name and value */
     unsigned headers;
     uint64_t body_bytes;
-    unsigned connections;          /* of clients; 0: from the descriptor limit */
-    unsigned upstream_connections; /* to each server, over all workers */
+    uint64_t body_rate;               /* bytes a second that a request's body must bring */
+    unsigned connections;             /* of clients; 0: from the descriptor limit */
+    unsigned connections_per_client;  /* from one address, over all workers */
+    unsigned requests_per_connection; /* then it is ended */
+    unsigned upstream_connections;    /* to each server, over all workers */
 };
 
 /* Where a proxy that we believe connects from, and what kind of proxy it is. The first that fits

@@ -9,4 +9,8 @@
 bool trust_reader(struct schema *schema, const struct yaml_node *node, const struct schema_key *key,
                   void *place);
 
+/* The entry that makes us believe whoever connects from `address`; NULL: nobody. */
+const struct config_trust *trust_of_address(const struct config_forwarded *forwarded,
+                                            const struct addr *address);
+
 #endif

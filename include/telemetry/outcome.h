@@ -38,6 +38,8 @@ enum blame {
       "only Expect: 100-continue is known")                                                       \
     X(OUTCOME_HEAD_TOO_LARGE, "head_too_large", 431, BLAME_CLIENT,                                \
       "the request head is too large")                                                            \
+    X(OUTCOME_TARGET_TOO_LONG, "target_too_long", 414, BLAME_CLIENT,                              \
+      "the request target is too long")                                                           \
     X(OUTCOME_METHOD, "method_unknown", 501, BLAME_CLIENT, "the method is not supported")         \
     X(OUTCOME_CLIENT_GONE, "client_gone", 0, BLAME_CLIENT, "")                                    \
     X(OUTCOME_CLIENT_STALLED, "client_stalled", 0, BLAME_CLIENT, "")                              \

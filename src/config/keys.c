@@ -116,16 +116,25 @@ static const struct schema_key TIMEOUT_KEYS[] = {
 static const struct schema_map TIMEOUT_MAP = SCHEMA_MAP(TIMEOUT_KEYS, NULL);
 
 static const struct reader_range HEAD = {1 * KIB, 1 * MIB, false};
+static const struct reader_range PART = {256, 1 * MIB, false};
 static const struct reader_range HEADERS = {1, 4096, false};
 static const struct reader_range BODY = {0, 1024 * GIB, false};
+static const struct reader_range RATE = {0, 1 * MIB, false};
 static const struct reader_range CONNECTIONS = {0, 10000000, false};
 
 static const struct schema_key LIMIT_KEYS[] = {
     {"head_bytes", reader_size, PLACE(struct config_limits, head_bytes), "32k", 0, &HEAD, NULL},
+    {"target_bytes", reader_size, PLACE(struct config_limits, target_bytes), "8k", 0, &PART, NULL},
+    {"field_bytes", reader_size, PLACE(struct config_limits, field_bytes), "16k", 0, &PART, NULL},
     {"headers", reader_integer, PLACE(struct config_limits, headers), "128", 0, &HEADERS, NULL},
     {"body_bytes", reader_size, PLACE(struct config_limits, body_bytes), "0", 0, &BODY, NULL},
+    {"body_rate", reader_size, PLACE(struct config_limits, body_rate), "100", 0, &RATE, NULL},
     {"connections", reader_integer, PLACE(struct config_limits, connections), "0", 0, &CONNECTIONS,
      NULL},
+    {"connections_per_client", reader_integer, PLACE(struct config_limits, connections_per_client),
+     "0", 0, &CONNECTIONS, NULL},
+    {"requests_per_connection", reader_integer,
+     PLACE(struct config_limits, requests_per_connection), "0", 0, &CONNECTIONS, NULL},
     {"upstream_connections", reader_integer, PLACE(struct config_limits, upstream_connections), "0",
      0, &CONNECTIONS, NULL},
 };

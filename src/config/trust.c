@@ -99,3 +99,12 @@ bool trust_reader(struct schema *schema, const struct yaml_node *node, const str
                 (struct config_trust){entries[i].range, FORWARD_EDGE_PROXY};
     return true;
 }
+
+const struct config_trust *trust_of_address(const struct config_forwarded *forwarded,
+                                            const struct addr *address)
+{
+    for (unsigned i = 0; i < forwarded->trust_count; i++)
+        if (cidr_contains(&forwarded->trust[i].range, address))
+            return &forwarded->trust[i];
+    return NULL;
+}

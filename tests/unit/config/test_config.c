@@ -78,9 +78,14 @@ Test(config, every_default_of_the_other_sections)
     cr_assert_eq(t->drain, 25000u);
 
     cr_assert_eq(c->limits.head_bytes, 32768u);
+    cr_assert_eq(c->limits.target_bytes, 8192u);
+    cr_assert_eq(c->limits.field_bytes, 16384u);
     cr_assert_eq(c->limits.headers, 128u);
     cr_assert_eq(c->limits.body_bytes, 0u);
+    cr_assert_eq(c->limits.body_rate, 100u);
     cr_assert_eq(c->limits.connections, 0u);
+    cr_assert_eq(c->limits.connections_per_client, 0u);
+    cr_assert_eq(c->limits.requests_per_connection, 0u);
     cr_assert_eq(c->limits.upstream_connections, 0u);
     cr_assert_eq(c->forwarded.trust_count, 0u);
     cr_assert_eq(c->forwarded.client_ip_header.len, 0u);

@@ -69,6 +69,22 @@ Test(keys, limits_of_numbers)
     assert_problem(MINIMAL "retry: {replay_bytes: 17m}\n", 5, "retry.replay_bytes", "to 16m");
     assert_problem(MINIMAL "limits: {head_bytes: 512}\n", 5, "limits.head_bytes", "from 1k to 1m");
     assert_problem(MINIMAL "limits: {headers: 4097}\n", 5, "limits.headers", "from 1 to 4096");
+    assert_problem(MINIMAL "limits: {target_bytes: 255}\n", 5, "limits.target_bytes", "from 256");
+    assert_problem(MINIMAL "limits: {field_bytes: 0}\n", 5, "limits.field_bytes", "to 1m");
+    assert_problem(MINIMAL "limits: {body_rate: 2m}\n", 5, "limits.body_rate", "from 0 to 1m");
+    assert_problem(MINIMAL "limits: {connections_per_client: 10000001}\n", 5,
+                   "limits.connections_per_client", "from 0 to 10000000");
+    assert_problem(MINIMAL "limits: {requests_per_connection: 10000001}\n", 5,
+                   "limits.requests_per_connection", "from 0 to 10000000");
+    struct config *limits =
+        parse_good(MINIMAL "limits: {target_bytes: 1k, field_bytes: 2k, body_rate: 1k, "
+                           "connections_per_client: 20, requests_per_connection: 1000}\n");
+    cr_expect_eq(limits->limits.target_bytes, 1024u);
+    cr_expect_eq(limits->limits.field_bytes, 2048u);
+    cr_expect_eq(limits->limits.body_rate, 1024u);
+    cr_expect_eq(limits->limits.connections_per_client, 20u);
+    cr_expect_eq(limits->limits.requests_per_connection, 1000u);
+    config_unref(limits);
     assert_problem(MINIMAL "timeouts: {connect: 0}\n", 5, "timeouts.connect", "from 10ms");
     assert_problem(MINIMAL "timeouts: {tls_handshake: 0}\n", 5, "timeouts.tls_handshake",
                    "from 10ms");

@@ -7,7 +7,7 @@
 
 static bool is_own_status(unsigned status)
 {
-    static const unsigned known[] = {0,   200, 308, 400, 404, 408, 413,
+    static const unsigned known[] = {0,   200, 308, 400, 404, 408, 413, 414,
                                      417, 421, 431, 501, 502, 503, 504};
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (known[i] == status)
