@@ -13,6 +13,7 @@
  */
 #include "server.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -27,6 +28,9 @@
 #include "control/orders.h"
 #include "http/parser.h"
 #include "proxy/worker.h"
+
+/* After a stall: so long what was under way may still end by itself. */
+#define DRAIN_LATE_MS 1000
 
 /* Descriptors that are neither a client's nor a server's: the log, the state, the admin port. */
 #define RESERVED_DESCRIPTORS 128
@@ -49,6 +53,7 @@ struct process {
     uv_signal_t signals[SIGNALS];
     uv_async_t wake;        /* a worker has ended */
     uv_timer_t drain_timer; /* timeouts.drain */
+    uint64_t drain_due_ms;  /* monotonic */
     bool is_stopping;
     bool is_ending;
 };
@@ -60,6 +65,21 @@ static int fail(const char *text)
 }
 
 /* Preparing */
+
+/*
+ * Started without standard input, output or error the loop's own descriptors would get their
+ * numbers, and log lines would go there. What takes their place takes as little as they would.
+ */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDONLY);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
 
 static struct config *load_config(const char *path)
 {
@@ -80,14 +100,19 @@ static struct config *load_config(const char *path)
 /* As many clients as descriptors allow: each may need one more for its server. */
 static unsigned connections_max(const struct config *config)
 {
+    unsigned wanted = config->limits.connections;
+    unsigned most = RESERVED_DESCRIPTORS;
     struct rlimit limit;
 
-    if (config->limits.connections > 0)
-        return config->limits.connections;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur <= 2 * RESERVED_DESCRIPTORS)
-        return RESERVED_DESCRIPTORS;
-    rlim_t most = (limit.rlim_cur - RESERVED_DESCRIPTORS) / 2;
-    return most > UINT32_MAX ? UINT32_MAX : (unsigned)most;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur > 2 * RESERVED_DESCRIPTORS) {
+        rlim_t half = (limit.rlim_cur - RESERVED_DESCRIPTORS) / 2;
+        most = half > UINT32_MAX ? UINT32_MAX : (unsigned)half;
+    }
+    if (wanted > most) {
+        log_event(LOG_WARN, "limits.connections is more than the descriptors allow",
+                  LOG_U64("connections", wanted), LOG_U64("allowed", most));
+    }
+    return wanted > 0 ? wanted : most;
 }
 
 static void raise_descriptor_limit(void)
@@ -144,6 +169,7 @@ static bool make_workers(struct process *process, struct error *error)
     uint64_t first_draw;
 
     process->common.connections_max = connections_max(config);
+    process->common.tally = tally_new();
     /* Where the draw sequence begins is of no meaning, but always beginning at bucket 0 would give
      * the first user after each restart to new. */
     CHECK(getrandom(&first_draw, sizeof(first_draw), 0) == sizeof(first_draw));
@@ -211,6 +237,12 @@ static void on_drain_over(uv_timer_t *timer)
 {
     struct process *process = timer->data;
 
+    /* Long after it was due: the machine stood still, and what was under way may soon end. */
+    if (clock_mono_ms() > process->drain_due_ms + DRAIN_LATE_MS) {
+        process->drain_due_ms = UINT64_MAX - DRAIN_LATE_MS;
+        uv_timer_start(timer, on_drain_over, DRAIN_LATE_MS, 0);
+        return;
+    }
     log_event(LOG_WARN, "drain time is over: what is left is cut",
               LOG_U64("connections", atomic_load(&process->common.connections)));
     set_stage(process, WORKER_STOPPING);
@@ -232,6 +264,7 @@ static void on_stop(uv_signal_t *handle, int number)
               LOG_U64("connections", atomic_load(&process->common.connections)),
               LOG_U64("drain_ms", process->controller.config->timeouts.drain));
     set_stage(process, WORKER_DRAINING);
+    process->drain_due_ms = clock_mono_ms() + process->controller.config->timeouts.drain;
     uv_timer_start(&process->drain_timer, on_drain_over, process->controller.config->timeouts.drain,
                    0);
 }
@@ -248,13 +281,7 @@ static void on_hangup(uv_signal_t *handle, int number)
     if (process->is_stopping)
         return;
     config_problems_init(&problems);
-    if (order_reload(&process->controller, &request, &problems, &error) != CONTROL_OK) {
-        struct buf text = BUF_EMPTY;
-        config_problems_format(&problems, &text);
-        log_event(LOG_ERROR, "reload refused: the old configuration goes on",
-                  LOG_STR("problems", buf_len(&text) > 0 ? buf_str(&text) : str_of(error.text)));
-        buf_deinit(&text);
-    }
+    order_reload(&process->controller, &request, &problems, &error); /* a refusal is in the log */
     config_problems_deinit(&problems);
 }
 
@@ -316,6 +343,7 @@ static bool start(struct process *process, const struct server_options *options,
         .config = process->config,
         .config_path = options->config_path,
         .reset_state = options->reset_state,
+        .short_of_memory = &process->common.short_of_memory,
         .counters = process->counters,
         .counters_count = process->worker_count,
         .publish = publish,
@@ -345,6 +373,7 @@ static void finish(struct process *process)
         worker_free(process->workers[i]);
     if (process->has_controller)
         controller_deinit(&process->controller);
+    tally_free(process->common.tally);
     config_unref(process->config);
     mem_free(process->workers);
     mem_free(process->counters);
@@ -374,6 +403,8 @@ int server_run(const struct server_options *options)
     struct error error = {{0}};
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its write */
+    fill_standard_descriptors();
     raise_descriptor_limit();
     if (!parser_self_test())
         return fail("this build's llhttp accepts malformed requests: build it with "

@@ -21,7 +21,8 @@
 struct admin {
     struct controller *controller; /* borrowed */
     uv_tcp_t listener;
-    uv_timer_t second; /* samples the rates */
+    uv_timer_t second;  /* samples the rates, and looks around */
+    uint64_t second_ms; /* when it did so last; monotonic */
     struct addr bound;
     struct rates rates;
     struct counters *sum; /* owned; scratch of the sampling */
@@ -49,6 +50,7 @@ struct admin_conn {
 
     struct stream stream;
     uv_timer_t timer; /* one deadline at a time, by state */
+    uint64_t due_ms;  /* of the timer; monotonic */
     unsigned open_handles;
 
     struct buf in;   /* read and not yet used */

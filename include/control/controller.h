@@ -21,6 +21,7 @@
 #include <uv.h>
 
 #include "control/events.h"
+#include "control/memory.h"
 #include "control/store.h"
 #include "state/snapshot.h"
 
@@ -106,7 +107,13 @@ struct controller {
     struct prober *prober;     /* owned */
     struct resolver *resolver; /* owned */
 
-    struct buf reload_notes; /* of the last reload, a line for each thing that may surprise */
+    struct buf reload_notes;     /* of the last reload, a line for each thing that may surprise */
+    struct error reload_trouble; /* why the last reload was refused; empty: it was not */
+
+    uint64_t log_dropped;    /* as of the last look */
+    uint64_t log_dropped_ms; /* when it was seen to have grown; monotonic; 0: never */
+    struct memory memory;
+    _Atomic bool *short_of_memory; /* borrowed; for the data path; NULL: nobody asks */
 
     uint64_t started_ms; /* monotonic */
     bool has_been_up;    /* some server of either side has been found up, once */
@@ -125,7 +132,8 @@ struct controller_options {
     uv_loop_t *loop;
     struct config *config; /* a reference is taken */
     const char *config_path;
-    bool reset_state; /* start from initial_weight when the state cannot be read */
+    bool reset_state;              /* start from initial_weight when the state cannot be read */
+    _Atomic bool *short_of_memory; /* kept up to date for the data path; NULL: nobody asks */
     struct counters *const *counters;
     unsigned counters_count;
     void (*publish)(void *publish_data, struct snapshot *snapshot);
@@ -178,6 +186,10 @@ const char *controller_rollback_trouble(const struct controller *controller);
 /* Notes an event for each server that was ejected, or is back, since the last call; to be called
  * once a second. */
 void controller_watch_ejections(struct controller *controller);
+
+/* Lets the data path know when memory becomes short, or is no more, and notes an event; to be called
+ * once a second. */
+void controller_watch_memory(struct controller *controller);
 
 /* Not draining, and some server of either side has been found up since the start. It stays so while
  * both sides are down: a platform that ends what is not ready must not end the proxy as well. */

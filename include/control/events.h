@@ -41,6 +41,10 @@ void events_deinit(struct events *events);
 /* Copies `event` (id and time are filled in here), logs it, tells the followers. */
 void events_add(struct events *events, struct event event);
 
+/* The same for an event of which there is more to say than it has room for: the log line has `all`
+ * in place of the event's reason. */
+void events_add_with(struct events *events, struct event event, struct str all);
+
 void events_follow(struct events *events, struct event_follower *follower);
 void event_follower_stop(struct event_follower *follower);
 

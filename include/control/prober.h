@@ -5,7 +5,9 @@
  * A check opens a connection of its own (never one of the data path's), follows no redirect, reads
  * no further than the head of the answer, and succeeds on a status within success_codes before the
  * timeout. Checks of one server never overlap; their first is at once, then every interval with a
- * little jitter. A check that slept through a suspended machine counts for nothing.
+ * little jitter. A check gets back the time for which this process had no processor; one that fails
+ * after it slept through a suspended machine counts for nothing, as does one for which there was no
+ * descriptor or port here.
  */
 #ifndef CONTROL_PROBER_H
 #define CONTROL_PROBER_H

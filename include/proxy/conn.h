@@ -28,11 +28,18 @@ enum conn_state {
     CONN_CLOSED,
 };
 
-/* What the client is waited for. One clock runs at a time; conn_watch says which. */
+/*
+ * What the client is waited for. One clock runs at a time; conn_watch says which.
+ *
+ * CLOCK_BODY starts anew with each limits.body_rate x timeouts.client_body bytes of the body, not
+ * with each byte: so a client that sends nothing has one client_body, and one that trickles no more
+ * than that for each run of so many bytes. Any byte does where the rate is 0, and once the answer
+ * has begun. It stops while a server that is behind keeps us from reading.
+ */
 enum conn_clock {
     CLOCK_NONE = 0, /* nothing: it is the server's turn */
     CLOCK_HEAD,     /* a whole request head, from its first byte, or from the connection on */
-    CLOCK_BODY,     /* more of the request's body */
+    CLOCK_BODY,     /* more of the request's body, at limits.body_rate */
     CLOCK_WRITE,    /* that it takes what was written */
     CLOCK_IDLE,     /* the next request */
     CLOCK_LINGER,   /* its FIN, behind the last answer */
@@ -50,22 +57,29 @@ struct conn {
     struct buf inbox; /* received and not yet used: a partial head, a body whose backend is busy,
                          the next requests */
     size_t searched;  /* of inbox, by parser_find_head */
+    bool has_line;    /* the head that is coming has a first line, and it is good */
     struct deadline deadline;
     enum conn_clock clock;     /* what `deadline` is set for */
     size_t pending_before;     /* CLOCK_WRITE: unsent bytes when it was set */
+    uint64_t body_before;      /* CLOCK_BODY: bytes of the body received when it was set */
     struct exchange *exchange; /* owned; NULL between requests */
-    bool is_processing;        /* conn_process is on the stack */
+    bool is_processing;        /* bytes are being worked through, here or further up the stack */
+    struct str behind;         /* is_processing: what follows the bytes in use */
+    unsigned requests;         /* heads so far */
     bool has_ended;            /* the client has sent FIN */
     bool ends_after_answer;    /* no further request is read */
     bool had_request;          /* silence is idleness from here on, not slowness */
 
-    struct addr client;
+    bool is_tallied;    /* has a place in common->tally, as `client` */
+    struct addr client; /* who connects, or who the PROXY header says has */
     char client_ip[ADDR_TEXT_BYTES];
     unsigned client_ip_len;
     char port[6]; /* that the client connected to, in digits */
 };
 
-/* Takes over an accepted socket. Over the limit of connections it is answered 503 and closed. */
+/* Takes over an accepted socket. When memory is short, or over one of the limits of connections, it
+ * is answered 503 and closed; with a PROXY header to come, over the limit for one client when that
+ * has told who it is. */
 void conn_accept(struct worker *worker, struct listener *listener, int fd,
                  const struct addr *client);
 
@@ -96,11 +110,18 @@ bool conn_send(struct conn *conn, const struct iovec *iov, unsigned count);
 /* What the client is waited for may have changed. */
 void conn_watch(struct conn *conn);
 
-/* The client, or its tunnel, moved: the clock that runs starts anew. */
+/* Bytes of the tunnel have moved: its clock starts anew. */
 void conn_progress(struct conn *conn);
 
 /* The exchange is over and gone: on with the next request, or the end of the connection. */
 void conn_exchange_done(struct conn *conn, bool keep_alive);
+
+/*
+ * Whether limits.requests_per_connection lets it go on after the request that is being answered. A
+ * request that has arrived behind it, its head at least, is not lost to the limit: up to twice as
+ * many are answered as long as there is one.
+ */
+bool conn_may_keep(const struct conn *conn);
 
 /* From here on bytes go to tunnel.c as they are; gives up (moves out) what is in the inbox. */
 struct buf conn_become_tunnel(struct conn *conn);

@@ -80,6 +80,7 @@ struct exchange {
     enum outcome answer; /* whose answer it is: OK, or the platform's */
     enum body_kind body; /* framing towards the client */
     bool keep_alive;     /* the client's connection goes on */
+    bool is_early;       /* the answer began before the server had been sent all of the request */
     bool upstream_keep_alive;
     bool response_has_body; /* a body follows the head */
     unsigned interim;
@@ -101,6 +102,7 @@ void exchange_start(struct conn *conn, struct str head);
 
 /* A head that cannot be a request was received: answers and ends the connection. */
 void exchange_refuse(struct conn *conn, enum outcome outcome, const char *detail);
+void exchange_refuse_fault(struct conn *conn, enum strict_fault fault);
 
 /* Whether relay_request would take body bytes now. */
 bool exchange_wants_body(const struct exchange *exchange);

@@ -51,11 +51,12 @@ void pool_retire(struct pool *pool);
 void pool_follow(struct pool *pool, const struct addr *addrs, unsigned addr_count);
 
 /*
- * An idle connection that has been idle for less than `max_idle_ms`, or NULL. With TLS (`trust` is
- * not NULL) it is one that was made for `name` and judged by that trust. It is leased to the
- * caller, who sets its exchange.
+ * An idle connection that has been idle for less than `max_idle_ms`, or NULL. With `must_be_quiet`
+ * its socket is looked at whatever the cost: nothing may have come. With TLS (`trust` is not NULL)
+ * it is one that was made for `name` and judged by that trust. It is leased to the caller, who sets
+ * its exchange.
  */
-struct upstream *pool_acquire(struct pool *pool, uint64_t max_idle_ms,
+struct upstream *pool_acquire(struct pool *pool, uint64_t max_idle_ms, bool must_be_quiet,
                               const struct tls_trust *trust, struct str name);
 
 /* Takes back a connection that is in step: idle from here on, or closed if it cannot be kept. */

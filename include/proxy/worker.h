@@ -2,8 +2,8 @@
  * worker.h - one event loop on a thread of its own: listeners, connections, pools, counters.
  *
  * Workers share nothing but what is atomic: the inbox for snapshots, the servers' shared fields,
- * the draw counter and the count of client connections. Everything else in a worker belongs to its
- * thread.
+ * the draw counter and the count of client connections; and, where one client's connections are
+ * limited, the tally of them. Everything else in a worker belongs to its thread.
  */
 #ifndef PROXY_WORKER_H
 #define PROXY_WORKER_H
@@ -12,9 +12,11 @@
 
 #include "base/list.h"
 #include "http/message.h"
+#include "http/writer.h"
 #include "net/deadline.h"
 #include "net/listener.h"
 #include "net/stream.h"
+#include "net/tally.h"
 #include "proxy/pool.h"
 #include "state/snapshot.h"
 #include "telemetry/counters.h"
@@ -50,6 +52,10 @@ struct worker_shared {
     _Atomic uint64_t draws;         /* the next term of the draw sequence */
     _Atomic unsigned connections;   /* of clients, open now */
     _Atomic bool has_been_up;       /* a health check of ours has seen a server that was well */
+    atomic_bool short_of_memory;    /* set by the control thread: no new clients meanwhile */
+    _Atomic uint64_t full_told_ms;  /* when it was told last that connections are turned away, */
+    _Atomic uint64_t tally_told_ms; /* and that those of one client are */
+    struct tally *tally;            /* owned; limits.connections_per_client: who has how many */
     unsigned connections_max;       /* fixed at start */
     char via[VIA_BYTES];            /* fixed at start: our name in Via, and nobody else's */
     void (*on_drained)(void *data); /* called on a worker's thread when it has nothing left */
@@ -95,6 +101,10 @@ struct worker {
     struct buf access;        /* access lines since the last sweep */
     uint64_t ordinal;         /* of requests, for the access sample */
     uint64_t random[2];       /* state of the request id generator */
+    char date[WRITER_DATE_BYTES]; /* as of date_ms */
+    uint64_t date_ms;
+    uint64_t swept_ms;        /* the last sweep */
+    uint64_t settled_ms;      /* after a stall: nothing expires before */
     bool is_draining;
     bool is_finishing; /* everything is closed or closing */
 };
@@ -145,6 +155,9 @@ void worker_shed(struct worker *worker);
 /* 32 hexadecimal digits, different each time; not a secret. */
 #define REQUEST_ID_BYTES 32
 void worker_request_id(struct worker *worker, char id[REQUEST_ID_BYTES]);
+
+/* Now, as Date has it; at most a tenth of a second old. Lives until the next call. */
+struct str worker_date(struct worker *worker);
 
 /* Something was closed: a draining worker ends when that was the last. */
 void worker_note_closed(struct worker *worker);

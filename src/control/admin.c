@@ -5,16 +5,19 @@
  *                          `-> admin_stream (SSE)  <- events
  *
  * Also owns the second's timer that samples the requests of the last minute for status, and looks
- * for servers that requests have ejected.
+ * for what else is to be told: ejected servers, lost log lines, memory that ends, a stall.
  */
 #include "control/admin.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/admin_conn.h"
+#include "control/warnings.h"
 
 #define BACKLOG   128
 #define SECOND_MS 1000
+#define STALL_MS  2000 /* a second that was as long as this */
 
 static void on_connection(uv_stream_t *listener, int status)
 {
@@ -26,12 +29,26 @@ static void on_connection(uv_stream_t *listener, int status)
     admin_conn_accept(admin);
 }
 
+/* The machine was suspended, or the process stopped: what else is late then has its reason here. */
+static void watch_clock(struct admin *admin)
+{
+    uint64_t now_ms = clock_mono_ms();
+    uint64_t since_ms = now_ms - admin->second_ms;
+
+    if (since_ms > STALL_MS)
+        log_event(LOG_WARN, "the process stood still", LOG_U64("ms", since_ms - SECOND_MS));
+    admin->second_ms = now_ms;
+}
+
 static void on_second(uv_timer_t *timer)
 {
     struct admin *admin = timer->data;
     controller_sum_counters(admin->controller, admin->sum);
     rates_sample(&admin->rates, admin->sum);
     controller_watch_ejections(admin->controller);
+    warnings_watch_log(admin->controller);
+    controller_watch_memory(admin->controller);
+    watch_clock(admin);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -77,6 +94,7 @@ struct admin *admin_start(struct controller *controller, uv_loop_t *loop,
         admin_free(admin);
         return NULL;
     }
+    admin->second_ms = clock_mono_ms();
     CHECK(uv_timer_start(&admin->second, on_second, SECOND_MS, SECOND_MS) == 0);
     return admin;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "control/admin_request.h"
 #include "control/admin_stream.h"
@@ -20,6 +21,10 @@
 #define LINGER_MS        5000
 #define WIND_UP_MS       1000
 #define OVER_LIMIT_EXTRA 32 /* connections beyond the limit that still get their 503 */
+
+/* A deadline that comes later than this: the machine stood still, and what it waits for may be here
+ * already, unread. */
+#define LATE_MS 500
 
 static void on_deadline(uv_timer_t *timer);
 
@@ -77,6 +82,7 @@ void admin_conn_wind_up(struct admin_conn *conn)
 
 void admin_conn_arm(struct admin_conn *conn, uint64_t timeout_ms)
 {
+    conn->due_ms = clock_mono_ms() + timeout_ms;
     uv_update_time(conn->timer.loop); /* a call may have waited for the disk */
     CHECK(uv_timer_start(&conn->timer, on_deadline, timeout_ms, 0) == 0);
 }
@@ -191,7 +197,9 @@ static void on_deadline(uv_timer_t *timer)
 {
     struct admin_conn *conn = timer->data;
     bool is_partial = buf_len(&conn->in) > 0 || conn->state == ADMIN_READ_BODY;
-    if (conn->state == ADMIN_WAIT)
+    if (clock_mono_ms() > conn->due_ms + LATE_MS)
+        admin_conn_arm(conn, LATE_MS);
+    else if (conn->state == ADMIN_WAIT)
         admin_conn_write(conn);
     else if (conn->state == ADMIN_STREAM)
         admin_stream_tick(conn);

@@ -16,6 +16,7 @@
 #include "control/fleet.h"
 #include "control/prober.h"
 #include "control/resolver.h"
+#include <inttypes.h>
 
 static const struct {
     const char *code;
@@ -213,6 +214,7 @@ bool controller_init(struct controller *controller, const struct controller_opti
         .store.lock_fd = -1,
         .durable = true,
         .started_ms = clock_mono_ms(),
+        .short_of_memory = options->short_of_memory,
         .counters = options->counters,
         .counters_count = options->counters_count,
         .publish = options->publish,
@@ -246,9 +248,27 @@ bool controller_init(struct controller *controller, const struct controller_opti
 
 void controller_start(struct controller *controller)
 {
+    memory_find_limit(&controller->memory);
     certificates_start(controller->certificates);
     resolver_start(controller->resolver);
     prober_start(controller->prober);
+}
+
+void controller_watch_memory(struct controller *controller)
+{
+    const struct memory *memory = &controller->memory;
+    struct event event = {.actor = "cutover", .what = "memory", .result = "ok"};
+
+    if (!memory_watch(&controller->memory))
+        return;
+    if (controller->short_of_memory != NULL)
+        atomic_store_explicit(controller->short_of_memory, memory->is_short, memory_order_relaxed);
+    snprintf(event.from, sizeof(event.from), "%s", memory->is_short ? "enough" : "short");
+    snprintf(event.to, sizeof(event.to), "%s", memory->is_short ? "short" : "enough");
+    snprintf(event.reason, sizeof(event.reason), "%" PRIu64 " of %" PRIu64 " MiB are used: %s",
+             memory->used_bytes >> 20, memory->limit_bytes >> 20,
+             memory->is_short ? "new connections get 503" : "new connections are taken again");
+    events_add(&controller->events, event);
 }
 
 /* Stop */

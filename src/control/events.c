@@ -23,26 +23,33 @@ void events_deinit(struct events *events)
     events->ring = NULL;
 }
 
-/* What somebody should look at: refusals, failures, and servers that went away. */
+/* What somebody should look at: refusals, failures, servers that went away, memory that ends. */
 static enum log_level level_of(const struct event *event)
 {
     bool went_well = strcmp(event->result, "ok") == 0;
     bool is_down = strcmp(event->what, "health") == 0 && strcmp(event->to, "down") == 0;
     bool is_out = strcmp(event->what, "eject") == 0 && strcmp(event->to, "out") == 0;
+    bool is_short = strcmp(event->what, "memory") == 0 && strcmp(event->to, "short") == 0;
 
-    return went_well && !is_down && !is_out ? LOG_INFO : LOG_WARN;
+    if (strcmp(event->result, "config_invalid") == 0)
+        return LOG_ERROR;
+    return went_well && !is_down && !is_out && !is_short ? LOG_INFO : LOG_WARN;
 }
 
-static void log_one(const struct event *event)
+static void log_one(const struct event *event, struct str reason)
 {
     log_event(level_of(event), "event", LOG_TEXT("what", event->what),
               LOG_TEXT("subject", event->subject), LOG_TEXT("from", event->from),
-              LOG_TEXT("to", event->to), LOG_TEXT("actor", event->actor),
-              LOG_TEXT("reason", event->reason), LOG_TEXT("result", event->result),
-              LOG_U64("id", event->id));
+              LOG_TEXT("to", event->to), LOG_TEXT("actor", event->actor), LOG_STR("reason", reason),
+              LOG_TEXT("result", event->result), LOG_U64("id", event->id));
 }
 
 void events_add(struct events *events, struct event event)
+{
+    events_add_with(events, event, str_of(event.reason));
+}
+
+void events_add_with(struct events *events, struct event event, struct str all)
 {
     struct event *kept;
 
@@ -50,7 +57,7 @@ void events_add(struct events *events, struct event event)
     event.wall_ms = clock_wall_ms();
     kept = &events->ring[(event.id - 1) % EVENTS_MAX];
     *kept = event;
-    log_one(kept);
+    log_one(kept, all);
     LIST_FOREACH (&events->followers, node) {
         struct event_follower *follower = CONTAINER_OF(node, struct event_follower, node);
 

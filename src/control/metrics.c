@@ -86,17 +86,6 @@ static uint64_t count_open_fds(void)
     return count - 1; /* the folder itself was open */
 }
 
-static uint64_t resident_bytes(void)
-{
-    unsigned long total = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL)
-        return 0;
-    int found = fscanf(file, "%lu %lu", &total, &resident);
-    fclose(file);
-    return found == 2 ? (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
-}
-
 static uint64_t timeval_us(struct timeval time)
 {
     return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec;
@@ -106,7 +95,8 @@ static void write_process(struct buf *out)
 {
     static const char cpu[] = "process_cpu_seconds_total";
     struct rusage usage;
-    gauge(out, "process_resident_memory_bytes", "Resident memory in bytes.", resident_bytes());
+    gauge(out, "process_resident_memory_bytes", "Resident memory in bytes.",
+          memory_used().resident_bytes);
     gauge(out, "process_open_fds", "Open file descriptors.", count_open_fds());
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
         prom_family(out, cpu, "counter", "User and system CPU time in seconds.");
@@ -128,6 +118,9 @@ static void write_cutover(const struct controller *controller, struct buf *out)
     prom_sample(out, "cutover_log_dropped_total", NULL, 0, log_dropped());
     gauge(out, "cutover_state_durable", "1 when what is applied is also on disk.",
           controller->durable ? 1 : 0);
+    gauge(out, "cutover_memory_short",
+          "1 while new connections are turned away for want of memory.",
+          controller->memory.is_short ? 1 : 0);
 }
 
 static void write_certificates(const struct controller *controller, struct buf *out)

@@ -20,7 +20,8 @@
 
 struct order {
     struct controller *controller;
-    bool is_not_durable; /* done, but not on disk yet */
+    bool is_not_durable;                    /* done, but not on disk yet */
+    const struct config_problems *problems; /* of the file; NULL: no reload */
     const struct control_request *request;
     struct error *error;
     struct event event;
@@ -61,6 +62,23 @@ static void set_reason(struct event *event, struct str given, struct str notes)
     }
 }
 
+/* One line with all that is wrong with the file; the event has room for the first problem. */
+static void add_refused_reload(struct order *order)
+{
+    struct buf all = BUF_EMPTY, lines = BUF_EMPTY;
+    struct str rest, line;
+
+    config_problems_format(order->problems, &lines);
+    rest = buf_str(&lines);
+    buf_append_str(&all, str_of(order->error->text));
+    for (unsigned i = 0; order->problems->count > 1 && str_next_part(&rest, '\n', &line); i++)
+        if (!str_is_empty(line))
+            buf_printf(&all, "%s%.*s", i == 0 ? ". All: " : "; ", STR_ARG(line));
+    events_add_with(&order->controller->events, order->event, buf_str(&all));
+    buf_deinit(&lines);
+    buf_deinit(&all);
+}
+
 static enum control_result order_end(struct order *order, enum control_result result)
 {
     struct event *event = &order->event;
@@ -77,7 +95,10 @@ static enum control_result order_end(struct order *order, enum control_result re
         snprintf(event->reason, sizeof(event->reason), "%.*s", (int)sizeof(event->reason) - 1,
                  order->error->text);
     }
-    events_add(&order->controller->events, *event);
+    if (result == CONTROL_CONFIG_INVALID)
+        add_refused_reload(order);
+    else
+        events_add(&order->controller->events, *event);
     return result;
 }
 
@@ -401,6 +422,7 @@ static void adopt_config(struct controller *controller, struct config *next)
     struct draft draft;
 
     note_weights(controller, next);
+    controller->reload_trouble.text[0] = '\0';
     config_unref(controller->config);
     controller->config = next;
     certificates_adopt(controller->certificates);
@@ -423,12 +445,16 @@ enum control_result order_reload(struct controller *controller,
 
     order_init(&order, controller, request, "reload", error);
     set_subject(&order, str_of(controller->config_path));
+    order.problems = problems;
     result = check_generation(&order);
     if (result != CONTROL_OK)
         return order_end(&order, result);
     next = load_config(&order, problems);
-    if (next == NULL)
+    if (next == NULL) {
+        if (!request->dry_run)
+            controller->reload_trouble = *error;
         return order_end(&order, CONTROL_CONFIG_INVALID);
+    }
     if (request->dry_run)
         config_unref(next);
     else

@@ -11,23 +11,31 @@
  * CONNECT and SHAKE have theirs together. In NEXT and DONE the stream is closing; its close callback
  * goes on from there.
  *
- * A timer that fires long after it was due tells that the machine, or this thread, was stopped in
- * between: whatever is missing then is not the server's fault, and the check counts for nothing.
+ * A timer that fires late tells that this thread had no processor, or that the whole machine stood
+ * still: the answer may well be here, and not have been read. So the check gets back what it has
+ * lost. When that was long, its failure counts for nothing: a connection may not outlive a machine
+ * that is suspended. The same holds for what is missing here and not there, descriptors and ports.
  */
 #include "control/probe.h"
 
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "control/certificates.h"
 #include "control/probe_http.h"
 #include "net/stream.h"
 
-/* A timer later than this is a stopped machine, not a busy one. */
-#define LATE_MS 500
+/* A timer later than this has cost the check time. */
+#define LATE_MS 20
 
-/* After a check that counts for nothing. */
+/* A timer later than this is a stopped machine, not a busy one. */
+#define STOPPED_MS 500
+
+/* At most, before the next check after one that counts for nothing. */
 #define AGAIN_MS 1000
 
 /* Connecting to one of several addresses gets its share of the timeout, but no less than this. */
@@ -67,6 +75,11 @@ struct probe {
     unsigned addr_index;
     struct buf answer;
     size_t searched; /* of `answer` */
+    bool was_late;   /* this check has been given back time */
+    bool was_stopped;
+    bool was_short; /* of something of ours, at one of the addresses */
+    bool is_told;   /* that checks cannot be made; no news until one can */
+    bool is_put_off;
     enum verdict verdict;
     char detail[PROBE_DETAIL_BYTES];
 };
@@ -99,13 +112,27 @@ static void arm(struct probe *probe, uint64_t delay_ms)
 
 /* Between checks */
 
-/* 90 % to 110 % of the interval, so that servers and proxies do not check in step (xorshift). */
-static uint64_t jittered(struct probe *probe, uint64_t interval_ms)
+/* From 0 to `most` (xorshift). */
+static uint64_t random_up_to(struct probe *probe, uint64_t most)
 {
     probe->random ^= probe->random << 13;
     probe->random ^= probe->random >> 7;
     probe->random ^= probe->random << 17;
-    return interval_ms - interval_ms / 10 + probe->random % (interval_ms / 5 + 1);
+    return probe->random % (most + 1);
+}
+
+/* 90 % to 110 % of the interval, so that servers and proxies do not check in step. */
+static uint64_t jittered(struct probe *probe, uint64_t interval_ms)
+{
+    return interval_ms - interval_ms / 10 + random_up_to(probe, interval_ms / 5);
+}
+
+/* Soon, but not all servers at the same moment. */
+static uint64_t soon(struct probe *probe, uint64_t interval_ms)
+{
+    uint64_t most_ms = interval_ms < AGAIN_MS ? interval_ms : AGAIN_MS;
+
+    return most_ms / 2 + random_up_to(probe, most_ms - most_ms / 2);
 }
 
 static void wait_for_next(struct probe *probe)
@@ -115,7 +142,7 @@ static void wait_for_next(struct probe *probe)
     uint64_t next_ms = probe->started_ms + jittered(probe, interval_ms);
 
     if (probe->verdict == VERDICT_VOID)
-        next_ms = now_ms + (interval_ms < AGAIN_MS ? interval_ms : AGAIN_MS);
+        next_ms = now_ms + soon(probe, interval_ms);
     probe->state = PROBE_WAIT;
     arm(probe, next_ms > now_ms ? next_ms - now_ms : 0);
 }
@@ -124,6 +151,7 @@ static void report(struct probe *probe)
 {
     buf_deinit(&probe->answer);
     if (probe->verdict != VERDICT_VOID) {
+        probe->is_told = false;
         controller_note_check(probe->controller, probe->side, probe->index,
                               probe->verdict == VERDICT_SUCCESS, probe->detail);
     }
@@ -175,7 +203,9 @@ static void close_connection(struct probe *probe, enum probe_state next)
 
 static void end_check(struct probe *probe, enum verdict verdict, const char *detail)
 {
-    probe->verdict = verdict;
+    bool is_void = probe->was_stopped || probe->was_short;
+
+    probe->verdict = verdict == VERDICT_FAILURE && is_void ? VERDICT_VOID : verdict;
     snprintf(probe->detail, sizeof(probe->detail), "%s", detail);
     uv_timer_stop(&probe->timer);
     close_connection(probe, PROBE_DONE);
@@ -291,6 +321,52 @@ static bool has_next_addr(const struct probe *probe)
     return probe->addr_index + 1 < server_of(probe)->addr_count;
 }
 
+/* Whether this machine has an address of its own to talk to that one from. Asked with UDP, which
+ * sends nothing, and whose ports are others. */
+static bool has_way_to(const struct addr *addr)
+{
+    int fd = socket(addr->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool has_way = fd == -1 || connect(fd, &addr->any, addr_len(addr)) == 0;
+
+    if (fd != -1)
+        close(fd);
+    return has_way;
+}
+
+static const struct addr *present_addr(const struct probe *probe)
+{
+    const struct controller_server *server = server_of(probe);
+
+    return &server->addrs[probe->addr_index % server->addr_count];
+}
+
+/* Without IPv6 every address of it is "not available" as well: that is the server's trouble. */
+static bool is_shortage(const struct probe *probe, int status)
+{
+    switch (status) {
+    case UV_EMFILE:
+    case UV_ENFILE:
+    case UV_ENOBUFS:
+    case UV_ENOMEM:
+    case UV_EAGAIN:
+        return true;
+    case UV_EADDRNOTAVAIL:
+        return server_of(probe)->addr_count > 0 && has_way_to(present_addr(probe));
+    default:
+        return false;
+    }
+}
+
+static void note_shortage(struct probe *probe, int status)
+{
+    probe->was_short = true;
+    if (probe->is_told)
+        return;
+    probe->is_told = true;
+    log_event(LOG_WARN, "health checks cannot be made: the server stays what it is",
+              LOG_TEXT("server", probe->server->url), LOG_TEXT("error", uv_strerror(status)));
+}
+
 static void connect_failed(struct probe *probe, const char *detail)
 {
     if (has_next_addr(probe) && time_left(probe) > 0) {
@@ -317,6 +393,8 @@ static void on_connect(struct stream *stream, int status)
         return;
     }
     describe(probe, status, detail);
+    if (is_shortage(probe, status))
+        note_shortage(probe, status);
     connect_failed(probe, detail);
 }
 
@@ -350,8 +428,6 @@ static void use_tls(struct probe *probe)
 
 static void open_connection(struct probe *probe)
 {
-    const struct controller_server *server = server_of(probe);
-    const struct addr *addr = &server->addrs[probe->addr_index % server->addr_count];
     int status;
 
     CHECK(stream_init(&probe->stream, probe->controller->loop, &probe_ops) == 0);
@@ -362,9 +438,12 @@ static void open_connection(struct probe *probe)
     probe->searched = 0;
     buf_clear(&probe->answer);
     arm(probe, connect_share(probe));
-    status = stream_connect(&probe->stream, addr);
-    if (status < 0)
-        connect_failed(probe, uv_strerror(status));
+    status = stream_connect(&probe->stream, present_addr(probe));
+    if (status == 0)
+        return;
+    if (is_shortage(probe, status))
+        note_shortage(probe, status);
+    connect_failed(probe, uv_strerror(status));
 }
 
 static void begin_check(struct probe *probe)
@@ -372,6 +451,7 @@ static void begin_check(struct probe *probe)
     probe->started_ms = clock_mono_ms();
     probe->deadline_ms = probe->started_ms + backend_of(probe)->health.timeout_ms;
     probe->addr_index = 0;
+    probe->was_late = probe->was_stopped = probe->was_short = false;
     if (server_of(probe)->addr_count > 0) {
         open_connection(probe);
         return;
@@ -382,19 +462,40 @@ static void begin_check(struct probe *probe)
 
 /* Time */
 
+static uint64_t lateness(const struct probe *probe)
+{
+    uint64_t now_ms = clock_mono_ms();
+
+    return now_ms > probe->due_ms ? now_ms - probe->due_ms : 0;
+}
+
+/* Once for each check, and no more than its whole timeout: a server that is silent must be found so
+ * also where every timer is late. */
+static bool give_time_back(struct probe *probe)
+{
+    uint64_t timeout_ms = backend_of(probe)->health.timeout_ms;
+    uint64_t late_ms = lateness(probe);
+    uint64_t back_ms = late_ms < timeout_ms ? late_ms : timeout_ms;
+
+    probe->was_stopped = probe->was_stopped || late_ms > STOPPED_MS;
+    if (late_ms <= LATE_MS || probe->was_late)
+        return false;
+    probe->was_late = true;
+    probe->deadline_ms = clock_mono_ms() + back_ms;
+    arm(probe, back_ms);
+    return true;
+}
+
 static void time_is_up(struct probe *probe)
 {
     uint64_t timeout_ms = backend_of(probe)->health.timeout_ms;
-    bool is_late = clock_mono_ms() > probe->due_ms + LATE_MS;
     bool is_whole = timeout_ms % 1000 == 0;
     const char *step = probe->state == PROBE_SHAKE ? "TLS handshake: " : "";
     char detail[64];
 
     snprintf(detail, sizeof(detail), "%stimeout after %u%s", step,
              (unsigned)(is_whole ? timeout_ms / 1000 : timeout_ms), is_whole ? "s" : "ms");
-    if (is_late)
-        end_check(probe, VERDICT_VOID, "");
-    else if (probe->state == PROBE_CONNECT || probe->state == PROBE_SHAKE)
+    if (probe->state == PROBE_CONNECT || probe->state == PROBE_SHAKE)
         connect_failed(probe, detail);
     else
         end_check(probe, VERDICT_FAILURE, detail);
@@ -404,8 +505,15 @@ static void on_timer(uv_timer_t *timer)
 {
     struct probe *probe = timer->data;
 
-    if (probe->state == PROBE_WAIT) {
+    if (probe->state == PROBE_WAIT && lateness(probe) > STOPPED_MS && !probe->is_put_off) {
+        /* All are late now: put off, so that they do not all check at the same moment. */
+        probe->is_put_off = true;
+        arm(probe, soon(probe, backend_of(probe)->health.interval_ms));
+    } else if (probe->state == PROBE_WAIT) {
+        probe->is_put_off = false;
         begin_check(probe);
+    } else if (give_time_back(probe)) {
+        return;
     } else if (probe->state == PROBE_RESOLVE) {
         end_check(probe, VERDICT_FAILURE, "the name has not resolved");
         report(probe); /* no connection was opened, so no callback does it */

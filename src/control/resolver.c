@@ -25,6 +25,9 @@
 /* What the system waits for a name server before it asks the next one: worth a word. */
 #define SLOW_MS 5000
 
+/* A timer later than this: the machine stood still, and the answer may be here already. */
+#define LATE_MS 500
+
 struct resolver {
     struct controller *controller; /* borrowed: it owns this resolver */
     struct lookups *lookups;       /* owned; NULL: not started, or stopped */
@@ -37,7 +40,8 @@ struct named_server {
     struct server *server;     /* owned: one reference */
     unsigned index;            /* of the server on its side */
     struct lookup *lookup;     /* owned; NULL: WAITING, else ASKING */
-    uint64_t asked_ms;         /* monotonic */
+    uint64_t asked_ms;         /* monotonic, as is the next */
+    uint64_t due_ms;           /* of the timer */
     unsigned failures;         /* in a row */
     bool is_slow; /* it was told that look-ups take too long; no news until one is in time */
     uv_timer_t timer;
@@ -48,6 +52,7 @@ static void on_timer(uv_timer_t *timer);
 /* libuv counts from its own idea of now, which a long write to disk leaves behind. */
 static void arm(struct named_server *named, uint64_t delay_ms)
 {
+    named->due_ms = clock_mono_ms() + delay_ms;
     uv_update_time(named->resolver->controller->loop);
     uv_timer_start(&named->timer, on_timer, delay_ms, 0);
 }
@@ -197,6 +202,8 @@ static void on_timer(uv_timer_t *timer)
 
     if (named->lookup == NULL)
         ask(named);
+    else if (clock_mono_ms() > named->due_ms + LATE_MS)
+        arm(named, SLOW_MS);
     else
         patience_is_over(named);
 }

@@ -3,13 +3,18 @@
  */
 #include "control/warnings.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "control/certificates.h"
 #include "control/fleet.h"
 
 #define SENTENCE_BYTES 256
+
+/* So long after the last lost line it is told that the log loses lines. */
+#define LOG_TOLD_MS 60000
 
 /* Which sides have users when nothing is down. */
 static void find_users(const struct policy *policy, bool has_users[SIDES])
@@ -157,6 +162,53 @@ static void write_certificates(const struct certificates *certificates, struct j
     }
 }
 
+static void write_reload(const struct controller *controller, struct json *json)
+{
+    const char *trouble = controller->reload_trouble.text;
+    char text[SENTENCE_BYTES + ERROR_TEXT_BYTES];
+
+    if (trouble[0] == '\0')
+        return;
+    snprintf(text, sizeof(text), "what runs is not what the file says, the reload was refused: %s",
+             trouble);
+    json_text(json, NULL, text);
+}
+
+void warnings_watch_log(struct controller *controller)
+{
+    uint64_t dropped = log_dropped();
+
+    if (dropped > controller->log_dropped)
+        controller->log_dropped_ms = clock_mono_ms();
+    controller->log_dropped = dropped;
+}
+
+static void write_log(const struct controller *controller, struct json *json)
+{
+    char text[SENTENCE_BYTES];
+
+    if (controller->log_dropped_ms == 0 ||
+        clock_mono_ms() - controller->log_dropped_ms > LOG_TOLD_MS)
+        return;
+    snprintf(text, sizeof(text),
+             "the log is not taken, by a disk that is full or by who reads it: %" PRIu64
+             " lines are lost since the start",
+             controller->log_dropped);
+    json_text(json, NULL, text);
+}
+
+static void write_memory(const struct memory *memory, struct json *json)
+{
+    char text[SENTENCE_BYTES];
+
+    if (!memory->is_short)
+        return;
+    snprintf(text, sizeof(text),
+             "memory is short, new connections get 503: %" PRIu64 " of %" PRIu64 " MiB are used",
+             memory->used_bytes >> 20, memory->limit_bytes >> 20);
+    json_text(json, NULL, text);
+}
+
 void warnings_write(const struct controller *controller, struct json *json)
 {
     const struct policy *policy = &controller->snapshot->policy;
@@ -166,6 +218,9 @@ void warnings_write(const struct controller *controller, struct json *json)
     write_sides(controller->snapshot, has_users, json);
     write_drains(policy, json);
     write_certificates(controller->certificates, json);
+    write_reload(controller, json);
+    write_log(controller, json);
+    write_memory(&controller->memory, json);
 }
 
 void warnings_write_for(const struct controller *controller, unsigned weight, struct json *json)

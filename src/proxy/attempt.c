@@ -13,7 +13,9 @@
  * What may be tried again (RFC 9110 9.2.2, tightened): a request of which no byte was written, with
  * any method, at another address, server or side; one that died on a kept connection before a byte
  * of the answer, with a safe method, once, at the same server over a new connection. Only a safe
- * method ever reaches a second server, or side, after a first may have seen it.
+ * method ever reaches a second server, or side, after a first may have seen it. A request of an
+ * Engine.IO poll (sid= in its query) belongs to one server, and each delivers something new: it is
+ * never sent twice, nor elsewhere once its own server has been tried.
  */
 #include "proxy/attempt.h"
 
@@ -34,6 +36,18 @@
 static const struct config *config_of(const struct exchange *exchange)
 {
     return exchange->adopted->snapshot->config;
+}
+
+/* What only one server knows: Engine.IO's polling requests, once the connection has its id. */
+static bool is_bound(const struct exchange *exchange)
+{
+    return message_has_parameter(&exchange->request, STR("sid"));
+}
+
+/* May arrive twice. */
+static bool is_repeatable(const struct exchange *exchange)
+{
+    return method_is_safe(exchange->request.method) && !is_bound(exchange);
 }
 
 /* Acquire */
@@ -176,16 +190,16 @@ static void connect_server(struct exchange *exchange)
 static void try_server(struct exchange *exchange)
 {
     const struct config *config = config_of(exchange);
-    bool repeatable = method_is_safe(exchange->request.method);
-    uint64_t max_idle_ms = repeatable ? config->timeouts.upstream_idle : UNSAFE_IDLE_MS;
+    bool may_repeat = is_repeatable(exchange);
+    uint64_t max_idle_ms = may_repeat ? config->timeouts.upstream_idle : UNSAFE_IDLE_MS;
 
     exchange->head_sent = false;
     exchange->write_failed = false;
     exchange->detail = NULL;
     if (!exchange->stale_retried &&
         (exchange->state == EXCHANGE_WAIT || list_is_empty(&exchange->pool->waiting)))
-        exchange->upstream =
-            pool_acquire(exchange->pool, max_idle_ms, trust_for(exchange), tls_name(exchange));
+        exchange->upstream = pool_acquire(exchange->pool, max_idle_ms, !may_repeat,
+                                          trust_for(exchange), tls_name(exchange));
     if (exchange->upstream == NULL && !take_place(exchange)) {
         wait_for_place(exchange);
         return;
@@ -349,6 +363,8 @@ static bool fail_over(struct exchange *exchange)
 /* Another server of the side, or another side. */
 static bool go_elsewhere(struct exchange *exchange)
 {
+    if (is_bound(exchange))
+        return false;
     if (exchange->retries < config_of(exchange)->retry.attempts) {
         exchange->retries++;
         if (acquire_on_side(exchange))
@@ -360,14 +376,12 @@ static bool go_elsewhere(struct exchange *exchange)
 /* Starts another attempt if the rules allow one. */
 static bool try_again(struct exchange *exchange, enum outcome outcome)
 {
-    const struct config_retry *retry = &config_of(exchange)->retry;
-    bool repeatable = method_is_safe(exchange->request.method);
+    bool may_repeat = is_repeatable(exchange) && config_of(exchange)->retry.attempts > 0;
 
     if (!exchange->is_replayable || exchange->answered)
         return false;
     if (outcome == OUTCOME_STALE) {
-        if (exchange->stale_retried ||
-            (exchange->head_sent && (!repeatable || retry->attempts == 0)))
+        if (exchange->stale_retried || (exchange->head_sent && !may_repeat))
             return false;
         exchange->stale_retried = true;
         try_server(exchange);
@@ -416,7 +430,7 @@ bool attempt_pass_over(struct exchange *exchange, enum outcome outcome)
         reply_outcome(exchange, OUTCOME_SKEW, NULL);
         return true;
     }
-    if (!exchange->is_replayable || (was_seen && !method_is_safe(exchange->request.method)))
+    if (!exchange->is_replayable || is_bound(exchange) || (was_seen && !is_repeatable(exchange)))
         return false;
     bool may_move =
         exchange->retries < config_of(exchange)->retry.attempts && has_other_server(exchange);
@@ -437,7 +451,7 @@ bool attempt_ask_other(struct exchange *exchange)
 
     /* Once, by its own side's word, and with all of the request. */
     if (exchange->is_skewed || decision->side != decision->home || !exchange->is_replayable ||
-        snapshot->policy.admin[other] == ADMIN_MAINT)
+        is_bound(exchange) || snapshot->policy.admin[other] == ADMIN_MAINT)
         return false;
     snapshot_usable(snapshot, worker_now_ms(exchange->conn->worker), usable);
     if (!usable[other])

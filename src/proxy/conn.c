@@ -1,5 +1,6 @@
 /*
- * conn.c - a client connection: bytes in, requests out, one exchange at a time.
+ * conn.c - a client connection: bytes in, requests out, one exchange at a time. How it came to be
+ * one stands in conn_accept.c.
  *
  *     on_read: bytes -> conn_consume -+-> take_head -> exchange_start
  *                ^                    +-> feed_body -> relay_request
@@ -10,29 +11,15 @@
  * while INBOX_HIGH_BYTES wait. No head is taken while the client is behind with reading: what one
  * connection can make us hold is one inbox and one STREAM_HIGH_BYTES, whatever it pipelines.
  */
-#include "proxy/conn.h"
-
-#include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "conn_accept.h"
 
 #include "base/check.h"
-#include "base/log.h"
-#include "net/proxy_header.h"
 #include "proxy/exchange.h"
 #include "proxy/relay.h"
 #include "proxy/reply.h"
 #include "proxy/tunnel.h"
 
 #define INBOX_HIGH_BYTES (64 * 1024)
-
-/* Between two lines about missing PROXY headers. */
-#define PREFACE_TOLD_MS 10000
-
-static struct conn *of_stream(struct stream *stream)
-{
-    return CONTAINER_OF(stream, struct conn, stream);
-}
 
 /* Clocks */
 
@@ -89,6 +76,8 @@ static void set_clock(struct conn *conn, enum conn_clock clock)
 
     conn->clock = clock;
     conn->pending_before = stream_pending(&conn->stream);
+    if (clock == CLOCK_BODY)
+        conn->body_before = conn->exchange->received_bytes;
     if (list == NULL)
         deadline_clear(&conn->deadline);
     else
@@ -103,10 +92,28 @@ void conn_watch(struct conn *conn)
         set_clock(conn, clock);
 }
 
+/* What of a body is to come before its clock starts anew: limits.body_rate for as long as the clock
+ * runs. Once the answer has begun the two are talking, at a pace of their own: any byte will do. */
+static uint64_t body_quota(const struct conn *conn)
+{
+    const struct config *config = worker_config(conn->worker);
+
+    if (conn->exchange->status != 0)
+        return 0;
+    return config->limits.body_rate * config->timeouts.client_body / 1000;
+}
+
+static void body_progress(struct conn *conn)
+{
+    if (conn->clock == CLOCK_BODY && conn->exchange != NULL &&
+        conn->exchange->received_bytes - conn->body_before >= body_quota(conn))
+        set_clock(conn, CLOCK_BODY);
+}
+
 void conn_progress(struct conn *conn)
 {
-    if (conn->clock == CLOCK_BODY || conn->clock == CLOCK_TUNNEL)
-        set_clock(conn, conn->clock);
+    if (conn->clock == CLOCK_TUNNEL)
+        set_clock(conn, CLOCK_TUNNEL);
 }
 
 static void on_write_clock(struct conn *conn)
@@ -153,6 +160,33 @@ void conn_on_deadline(struct deadline *deadline)
 
 /* Reading */
 
+/* Of a head that is larger than may be, its front: when no line has ended in it, it is the target
+ * that is too long. A CRLF may come before the line. */
+static enum outcome outcome_of_large_head(struct str front)
+{
+    size_t from = str_starts_with(front, STR("\r\n")) ? 2 : 0;
+
+    return str_find_char(front, '\n', from) < 0 ? OUTCOME_TARGET_TOO_LONG : OUTCOME_HEAD_TOO_LARGE;
+}
+
+/*
+ * The rest of the head is still to come, but what its first line says is known: HTTP/0.9, another
+ * protocol and noise are told so, instead of being waited for. 0: wait.
+ */
+static size_t judge_line(struct conn *conn, struct str data)
+{
+    size_t line = str_starts_with(data, STR("\r\n")) ? 2 : 0;
+
+    if (conn->has_line || str_find_char(data, '\n', line) < 0)
+        return 0;
+    conn->has_line = true;
+    enum strict_fault fault = strict_request_line(data);
+    if (fault == STRICT_OK)
+        return 0;
+    exchange_refuse_fault(conn, fault);
+    return data.len;
+}
+
 /* A head at the front of `data`: starts its exchange and returns its length; 0 when it is not
  * complete yet. */
 static size_t take_head(struct conn *conn, struct str data)
@@ -161,12 +195,15 @@ static size_t take_head(struct conn *conn, struct str data)
     size_t len = parser_find_head(data, &conn->searched);
 
     if (len > most || (len == 0 && data.len > most)) {
-        exchange_refuse(conn, OUTCOME_HEAD_TOO_LARGE, NULL);
+        exchange_refuse(conn, outcome_of_large_head(str_slice(data, 0, most)), NULL);
         return data.len;
     }
     if (len == 0)
-        return 0;
+        return judge_line(conn, data);
     conn->searched = 0;
+    conn->has_line = false;
+    conn->requests++;
+    conn->behind = str_slice(data, len, data.len);
     exchange_start(conn, str_from(data.data, len));
     return len;
 }
@@ -187,10 +224,11 @@ static size_t feed_body(struct conn *conn, struct str data)
             return data.len;
         }
         used_all += used;
+        conn->behind = str_slice(data, used_all, data.len);
         relay_request(conn->exchange, &slices, result == PARSE_DONE);
     }
     if (used_all > 0)
-        conn_progress(conn);
+        body_progress(conn);
     return used_all;
 }
 
@@ -275,86 +313,9 @@ static void on_end(struct conn *conn, int status)
         conn_settle(conn);
 }
 
-/* The preface and TLS */
-
-/* TLS is there, or never will be. */
-static void on_connect(struct stream *stream, int status)
-{
-    struct conn *conn = of_stream(stream);
-    enum handshake how = status != 0                     ? HANDSHAKE_FAILED
-                         : stream_tls_is_resumed(stream) ? HANDSHAKE_RESUMED
-                                                         : HANDSHAKE_FULL;
-
-    /* Who connects and goes away again, a balancer's check, has not failed at anything. */
-    if (status == 0 || stream_tls_has_begun(stream))
-        counter_add(&conn->worker->counters->handshakes[how], 1);
-    if (status != 0)
-        conn_close(conn, false);
-}
-
-static void begin_http(struct conn *conn)
-{
-    struct tls_keys *keys = conn->worker->adopted->snapshot->keys[conn->listener];
-
-    conn->state = CONN_HTTP;
-    if (keys == NULL)
-        return;
-    conn->is_secure = true;
-    stream_serve_tls(&conn->stream, keys);
-}
-
-static void set_client(struct conn *conn, const struct addr *client, const struct addr *own)
-{
-    conn->client = *client;
-    conn->client_ip_len = (unsigned)addr_format_ip(client, conn->client_ip).len;
-    snprintf(conn->port, sizeof(conn->port), "%u", addr_port(own));
-}
-
-/* All connections of the listener end like this when the balancer does not write the header, so it
- * must be seen; but not once for each of them. */
-static void tell_bad_preface(struct conn *conn)
-{
-    struct worker *worker = conn->worker;
-    uint64_t now_ms = worker_now_ms(worker);
-
-    if (worker->preface_told_ms != 0 && now_ms - worker->preface_told_ms < PREFACE_TOLD_MS)
-        return;
-    worker->preface_told_ms = now_ms;
-    log_event(LOG_WARN, "connection refused: no valid PROXY header in front (proxy_protocol: true)",
-              LOG_STR("from", conn_client_ip(conn)), LOG_TEXT("port", conn->port));
-}
-
-static void read_preface(struct conn *conn, struct str data)
-{
-    struct proxy_header header;
-    struct buf received = conn->inbox;
-
-    buf_append_str(&received, data);
-    buf_init(&conn->inbox);
-    switch (proxy_header_read(buf_str(&received), &header)) {
-    case PROXY_HEADER_MORE:
-        conn->inbox = received;
-        return;
-    case PROXY_HEADER_BAD:
-        tell_bad_preface(conn);
-        conn_close(conn, true);
-        break;
-    case PROXY_HEADER_DONE:
-        if (header.has_addresses)
-            set_client(conn, &header.source, &header.destination);
-        conn->is_secure = header.is_tls;
-        begin_http(conn);
-        buf_consume(&received, header.len);
-        if (buf_len(&received) > 0)
-            stream_feed(&conn->stream, buf_str(&received));
-        break;
-    }
-    buf_deinit(&received);
-}
-
 static void on_read(struct stream *stream, struct str data, int status)
 {
-    struct conn *conn = of_stream(stream);
+    struct conn *conn = conn_of_stream(stream);
 
     if (data.len == 0) {
         on_end(conn, status);
@@ -365,7 +326,7 @@ static void on_read(struct stream *stream, struct str data, int status)
         return;
     }
     if (conn->state == CONN_PREFACE) {
-        read_preface(conn, data);
+        conn_read_preface(conn, data);
         return;
     }
     if (conn->state != CONN_HTTP)
@@ -395,7 +356,7 @@ bool conn_send(struct conn *conn, const struct iovec *iov, unsigned count)
 
 static void on_drain(struct stream *stream)
 {
-    struct conn *conn = of_stream(stream);
+    struct conn *conn = conn_of_stream(stream);
 
     if (conn->state == CONN_TUNNEL)
         tunnel_client_drained(conn->exchange);
@@ -411,14 +372,14 @@ static void on_drain(struct stream *stream)
 static void on_error(struct stream *stream, int status)
 {
     (void)status;
-    conn_close(of_stream(stream), false);
+    conn_close(conn_of_stream(stream), false);
 }
 
 /* Life cycle */
 
 static void on_close(struct stream *stream)
 {
-    struct conn *conn = of_stream(stream);
+    struct conn *conn = conn_of_stream(stream);
     struct worker *worker = conn->worker;
 
     buf_deinit(&conn->inbox);
@@ -427,71 +388,13 @@ static void on_close(struct stream *stream)
     worker_note_closed(worker);
 }
 
-static const struct stream_ops conn_ops = {
-    .on_connect = on_connect,
+const struct stream_ops conn_ops = {
+    .on_connect = conn_on_tls,
     .on_read = on_read,
     .on_drain = on_drain,
     .on_error = on_error,
     .on_close = on_close,
 };
-
-/* No room: says so as far as one write goes, and leaves the rest to the kernel. With TLS saying so
- * would take the handshake for which there is no room. */
-static void turn_away(struct worker *worker, const struct listener *listener, int fd)
-{
-    struct buf answer = BUF_EMPTY;
-
-    if (worker->adopted->snapshot->keys[listener - worker->listeners] == NULL) {
-        reply_overloaded(&answer);
-        struct str bytes = buf_str(&answer);
-        (void)!send(fd, bytes.data, bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        buf_deinit(&answer);
-    }
-    shutdown(fd, SHUT_WR);
-    close(fd);
-}
-
-/* A place among all workers' client connections, or none. */
-static bool take_place(struct worker_shared *common)
-{
-    if (atomic_fetch_add_explicit(&common->connections, 1, memory_order_relaxed) <
-        common->connections_max)
-        return true;
-    atomic_fetch_sub_explicit(&common->connections, 1, memory_order_relaxed);
-    return false;
-}
-
-void conn_accept(struct worker *worker, struct listener *listener, int fd,
-                 const struct addr *client)
-{
-    if (!take_place(worker->common)) {
-        counter_add(&worker->counters->refused[5], 1);
-        turn_away(worker, listener, fd);
-        return;
-    }
-    struct conn *conn = mem_zalloc(1, sizeof(*conn));
-    conn->worker = worker;
-    conn->listener = (unsigned)(listener - worker->listeners);
-    set_client(conn, client, &listener->address);
-    list_init(&conn->node);
-    list_push_back(&worker->conns, &conn->node);
-    deadline_init(&conn->deadline);
-    parser_init(&conn->parser, PARSER_REQUEST);
-    worker->conn_count++;
-    counter_add(&worker->counters->connections, 1);
-    counter_add(&worker->counters->connections_total, 1);
-
-    CHECK(stream_init(&conn->stream, &worker->loop, &conn_ops) == 0);
-    if (stream_open(&conn->stream, fd) != 0) {
-        close(fd);
-        conn_close(conn, false);
-        return;
-    }
-    if (!worker_config(worker)->listen[conn->listener].proxy_protocol)
-        begin_http(conn);
-    conn_watch(conn);
-    stream_start(&conn->stream);
-}
 
 void conn_end(struct conn *conn)
 {
@@ -516,12 +419,29 @@ void conn_exchange_done(struct conn *conn, bool keep_alive)
     if (conn->state == CONN_CLOSED)
         return;
     conn->had_request = true;
+    /* The next body is another, and has all of its time. */
+    if (conn->clock == CLOCK_BODY)
+        set_clock(conn, CLOCK_NONE);
+    /* It is we who end it: what the client has on its way must not reset the answer. */
+    if (!keep_alive && !conn_may_keep(conn))
+        conn->ends_after_answer = true;
     if (!keep_alive || conn->ends_after_answer || conn->worker->is_draining)
         conn_end(conn);
     else if (buf_len(&conn->inbox) > 0 || conn->has_ended)
         conn_process(conn);
     else
         conn_watch(conn);
+}
+
+bool conn_may_keep(const struct conn *conn)
+{
+    unsigned most = worker_config(conn->worker)->limits.requests_per_connection;
+    struct str waiting = conn->is_processing ? conn->behind : buf_str(&conn->inbox);
+    size_t searched = 0;
+
+    if (most == 0 || conn->requests < most)
+        return true;
+    return conn->requests / 2 < most && parser_find_head(waiting, &searched) > 0;
 }
 
 struct buf conn_become_tunnel(struct conn *conn)
@@ -546,8 +466,7 @@ void conn_close(struct conn *conn, bool reset)
         counter_add(&conn->worker->counters->handshakes[HANDSHAKE_FAILED], 1);
     if (conn->exchange != NULL)
         exchange_abort(conn->exchange, OUTCOME_CLIENT_GONE);
-    counter_sub(&conn->worker->counters->connections, 1);
-    atomic_fetch_sub_explicit(&conn->worker->common->connections, 1, memory_order_relaxed);
+    conn_give_place(conn);
     if (reset)
         stream_reset(&conn->stream);
     else

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "config/trust.h"
 #include "http/forward.h"
 #include "proxy/account.h"
 #include "proxy/attempt.h"
@@ -156,16 +157,6 @@ struct str exchange_set_cookie(const struct exchange *exchange)
 
 /* Decide */
 
-/* The entry that makes us believe whoever connects from `address`; NULL: nobody. */
-static const struct config_trust *trust_of(const struct config_forwarded *forwarded,
-                                           const struct addr *address)
-{
-    for (unsigned i = 0; i < forwarded->trust_count; i++)
-        if (cidr_contains(&forwarded->trust[i].range, address))
-            return &forwarded->trust[i];
-    return NULL;
-}
-
 /* From the proxy next to us to the one next to the client, as long as each was named by somebody we
  * trust. */
 static void find_client(struct exchange *exchange, const struct config_trust *hop)
@@ -182,7 +173,7 @@ static void find_client(struct exchange *exchange, const struct config_trust *ho
         if (str_is_empty(named) || !addr_parse_ip(named, 0, &address))
             return;
         exchange->client = address;
-        hop = forward_edge_is_last(hop->edge) ? NULL : trust_of(forwarded, &address);
+        hop = forward_edge_is_last(hop->edge) ? NULL : trust_of_address(forwarded, &address);
     }
 }
 
@@ -190,7 +181,7 @@ static void find_client(struct exchange *exchange, const struct config_trust *ho
 static void believe_forwarded(struct exchange *exchange)
 {
     const struct config_trust *hop =
-        trust_of(&config_of(exchange)->forwarded, &exchange->conn->client);
+        trust_of_address(&config_of(exchange)->forwarded, &exchange->conn->client);
     const struct field *proto = message_find(&exchange->request, FIELD_X_FORWARDED_PROTO);
 
     if (hop == NULL)
@@ -237,12 +228,26 @@ static enum outcome outcome_of_fault(enum strict_fault fault)
     }
 }
 
+static bool has_long_field(const struct message *request, size_t most)
+{
+    for (unsigned i = 0; i < request->count; i++)
+        if (request->fields[i].name.len + request->fields[i].value.len > most)
+            return true;
+    return false;
+}
+
 /* What is refused although it is well-formed; OUTCOME_OK when nothing is. */
 static enum outcome check_request(const struct exchange *exchange)
 {
     const struct message *request = &exchange->request;
-    uint64_t body_max = config_of(exchange)->limits.body_bytes;
+    const struct config_limits *limits = &config_of(exchange)->limits;
+    uint64_t body_max = limits->body_bytes;
 
+    if (request->target.len > limits->target_bytes)
+        return OUTCOME_TARGET_TOO_LONG;
+    if (buf_len(&exchange->head) > limits->field_bytes &&
+        has_long_field(request, limits->field_bytes))
+        return OUTCOME_HEAD_TOO_LARGE;
     if (request->minor == 1 && !request->expects_continue &&
         message_find(request, FIELD_EXPECT) != NULL)
         return OUTCOME_EXPECTATION;
@@ -269,12 +274,19 @@ void exchange_start(struct conn *conn, struct str head)
     exchange->awaits_continue = exchange->request.expects_continue && !exchange->request_done;
     enum outcome refusal = check_request(exchange);
     if (refusal != OUTCOME_OK) {
+        /* Who sends what is too large is not asked for more; a wrong Expect is worth another try. */
+        conn->ends_after_answer = refusal != OUTCOME_EXPECTATION;
         reply_outcome(exchange, refusal, NULL);
         return;
     }
     believe_forwarded(exchange);
     if (!front_answers(exchange))
         exchange_decide(exchange);
+}
+
+void exchange_refuse_fault(struct conn *conn, enum strict_fault fault)
+{
+    exchange_refuse(conn, outcome_of_fault(fault), strict_fault_text(fault));
 }
 
 void exchange_refuse(struct conn *conn, enum outcome outcome, const char *detail)
@@ -299,7 +311,8 @@ bool exchange_awaits_body(const struct exchange *exchange)
 bool exchange_may_keep_client(const struct exchange *exchange)
 {
     return exchange->is_parsed && exchange->request.keep_alive && exchange->request_done &&
-           !exchange->request.wants_upgrade && !exchange->conn->worker->is_draining;
+           !exchange->request.wants_upgrade && !exchange->conn->ends_after_answer &&
+           !exchange->conn->worker->is_draining && conn_may_keep(exchange->conn);
 }
 
 void exchange_client_failed(struct exchange *exchange, enum outcome outcome)

@@ -15,6 +15,8 @@
 /* Connections to one server before those for different hosts make room for each other. */
 #define NAMED_MAX 64
 
+#define LOOK_AFTER_MS 2
+
 struct pool *pool_of(struct worker *worker, struct server *server)
 {
     LIST_FOREACH (&worker->pools, node) {
@@ -93,7 +95,13 @@ void pool_follow(struct pool *pool, const struct addr *addrs, unsigned addr_coun
     }
 }
 
-struct upstream *pool_acquire(struct pool *pool, uint64_t max_idle_ms,
+/*
+ * What the loop has not read yet, the server's FIN or an answer that nobody asked for, must not meet
+ * the next request. The loop reads in the order of arrival, so that only what came since it woke up
+ * can be missed: under load, when connections lie idle for less than LOOK_AFTER_MS, that is not
+ * worth a system call for each request, unless it is one that cannot be repeated.
+ */
+struct upstream *pool_acquire(struct pool *pool, uint64_t max_idle_ms, bool must_be_quiet,
                               const struct tls_trust *trust, struct str name)
 {
     uint64_t now_ms = worker_now_ms(pool->worker);
@@ -108,7 +116,8 @@ struct upstream *pool_acquire(struct pool *pool, uint64_t max_idle_ms,
             continue;
         list_remove(&upstream->node);
         deadline_clear(&upstream->deadline);
-        if (upstream->idle_limit_ms > 0 && idle_ms >= upstream->idle_limit_ms) {
+        if ((upstream->idle_limit_ms > 0 && idle_ms >= upstream->idle_limit_ms) ||
+            ((idle_ms >= LOOK_AFTER_MS || must_be_quiet) && !stream_is_quiet(&upstream->stream))) {
             upstream_close(upstream, false);
             continue;
         }

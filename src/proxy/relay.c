@@ -152,6 +152,7 @@ static void write_response_head(struct exchange *exchange, const struct message 
         .keep_alive = exchange->keep_alive,
         .upgrade = response->status == 101,
         .via = str_of(exchange->conn->worker->common->via),
+        .date = worker_date(exchange->conn->worker),
         .request_id = forward_request_id(&exchange->request,
                                          str_from(exchange->request_id, REQUEST_ID_BYTES)),
         .set_cookie = interim ? STR("") : exchange_set_cookie(exchange),
@@ -198,6 +199,7 @@ static void begin_answer(struct exchange *exchange, const struct message *respon
     exchange->first_byte_ns = clock_mono_ns();
     exchange->status = response->status;
     exchange->response_has_body = response->body != BODY_NONE;
+    exchange->is_early = !exchange->request_done || stream_pending(&exchange->upstream->stream) > 0;
     exchange->upstream_keep_alive = response->keep_alive && response->body != BODY_UNTIL_EOF;
     exchange->upstream->idle_limit_ms = idle_limit_ms(response);
     exchange->body = response->body;
@@ -209,15 +211,29 @@ static void begin_answer(struct exchange *exchange, const struct message *respon
     write_response_head(exchange, response, &conn->worker->head);
 }
 
+/* A body where the method gives it no meaning (RFC 9110 9.3): some servers do not read it, and would
+ * take it for the next request. */
+static bool has_odd_body(const struct exchange *exchange)
+{
+    struct str method = exchange->request.method;
+
+    return exchange->request.body != BODY_NONE &&
+           (method_is_safe(method) || str_eq(method, STR("DELETE")));
+}
+
+/* Whether the server's connection is where the next request may begin: it has been sent all of this
+ * one before it answered, and nothing came behind the answer. */
+static bool is_in_step(const struct exchange *exchange, size_t left_over)
+{
+    return exchange->upstream_keep_alive && !exchange->is_early && !exchange->write_failed &&
+           left_over == 0 && !has_odd_body(exchange);
+}
+
 static void finish_answer(struct exchange *exchange, size_t left_over)
 {
-    /* In step: the server has read the whole request and sent nothing behind the answer. */
     enum outcome outcome = exchange->answer;
 
-    attempt_done(exchange, outcome,
-                 exchange->upstream_keep_alive && exchange->request_done &&
-                     !exchange->write_failed && left_over == 0 &&
-                     stream_pending(&exchange->upstream->stream) == 0);
+    attempt_done(exchange, outcome, is_in_step(exchange, left_over));
     exchange_finish(exchange, outcome, false);
 }
 
@@ -272,12 +288,21 @@ static bool pass_interim(struct exchange *exchange, const struct message *respon
     return send_client(exchange, &iov, 1);
 }
 
+/* A tunnel that the client asked for, to a protocol that it named, and nothing else (RFC 9110 7.8,
+ * 8.6). */
+static bool is_sound_switch(const struct exchange *exchange, const struct message *response)
+{
+    return exchange->request.wants_upgrade && response->wants_upgrade &&
+           message_upgrade_is_offered(response, &exchange->request) &&
+           !response->has_content_length && message_find(response, FIELD_TRANSFER_ENCODING) == NULL;
+}
+
 static void switch_protocols(struct exchange *exchange, const struct message *response,
                              struct str early)
 {
     struct buf *head = &exchange->conn->worker->head;
 
-    if (!exchange->request.wants_upgrade || !response->wants_upgrade) {
+    if (!is_sound_switch(exchange, response)) {
         attempt_failed(exchange, OUTCOME_BAD_RESPONSE);
         return;
     }

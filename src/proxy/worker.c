@@ -22,6 +22,15 @@
 /* So many connections at once leave memory behind that is worth giving back. */
 #define FLOOD_CONNS 1000
 
+/* Sweeps so far apart: the machine was suspended, or the process stopped, or starved. */
+#define STALL_MS 1000
+
+/* What came during a stall is read, and answered, within this. */
+#define SETTLE_MS 1000
+
+/* A Date that has been written out serves so long. */
+#define DATE_FOR_MS 100
+
 /* Snapshots */
 
 static void adopted_free(struct adopted *adopted)
@@ -246,11 +255,37 @@ static void give_back_memory(struct worker *worker)
     malloc_trim(0);
 }
 
-static void on_sweep(uv_timer_t *timer)
+/* Those that wait for a place at a server: nobody could be given one meanwhile. */
+static void prolong_waits(struct worker *worker, uint64_t lost_ms)
 {
-    struct worker *worker = timer->data;
+    LIST_FOREACH (&worker->pools, pool_node) {
+        struct pool *pool = CONTAINER_OF(pool_node, struct pool, node);
+        LIST_FOREACH (&pool->waiting, node)
+            CONTAINER_OF(node, struct exchange, node)->wait_until_ms += lost_ms;
+    }
+}
+
+/*
+ * After a stall everything looks late: a loop that wakes up runs its timers before it reads what
+ * has come meanwhile, so requests, answers and handshakes that were in time would be cut with their
+ * bytes unread. And who was in the middle of something needs a round trip to go on with it. So for
+ * a moment nothing expires; what is silent after that is so by itself.
+ */
+static bool is_settling(struct worker *worker, uint64_t now_ms)
+{
+    uint64_t since_ms = now_ms - worker->swept_ms;
+
+    worker->swept_ms = now_ms;
+    if (since_ms > STALL_MS) {
+        worker->settled_ms = now_ms + SETTLE_MS;
+        prolong_waits(worker, since_ms);
+    }
+    return now_ms < worker->settled_ms;
+}
+
+static void sweep_deadlines(struct worker *worker, uint64_t now_ms)
+{
     struct worker_deadlines *deadlines = &worker->deadlines;
-    uint64_t now_ms = worker_now_ms(worker);
 
     deadline_sweep(&deadlines->client_header, now_ms);
     deadline_sweep(&deadlines->client_body, now_ms);
@@ -262,6 +297,15 @@ static void on_sweep(uv_timer_t *timer)
     deadline_sweep(&deadlines->response_body, now_ms);
     deadline_sweep(&deadlines->upstream_idle, now_ms);
     deadline_sweep(&deadlines->tunnel_idle, now_ms);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct worker *worker = timer->data;
+    uint64_t now_ms = worker_now_ms(worker);
+
+    if (!is_settling(worker, now_ms))
+        sweep_deadlines(worker, now_ms);
     sweep_pools(worker);
     account_flush(worker);
     give_back_memory(worker);
@@ -289,6 +333,17 @@ void worker_request_id(struct worker *worker, char id[REQUEST_ID_BYTES])
         for (int i = 0; i < REQUEST_ID_BYTES / 2; i++, bits >>= 4)
             *id++ = digits[bits & 15];
     }
+}
+
+struct str worker_date(struct worker *worker)
+{
+    uint64_t now_ms = worker_now_ms(worker);
+
+    if (worker->date[0] == '\0' || now_ms - worker->date_ms >= DATE_FOR_MS) {
+        writer_date(clock_wall_ms(), worker->date);
+        worker->date_ms = now_ms;
+    }
+    return str_from(worker->date, WRITER_DATE_BYTES - 1);
 }
 
 /* Life cycle */
@@ -349,6 +404,8 @@ static void run(void *argument)
         CHECK(listener_start(&worker->listeners[i], &worker->loop) == 0);
         worker->open_listeners++;
     }
+    uv_update_time(&worker->loop);
+    worker->swept_ms = worker_now_ms(worker);
     uv_timer_start(&worker->sweep, on_sweep, DEADLINE_SWEEP_MS, DEADLINE_SWEEP_MS);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     worker->common->on_drained(worker->common->on_drained_data);

@@ -2,7 +2,10 @@
 #include <criterion/criterion.h>
 #include <netdb.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "base/clock.h"
 #include "control/controller.h"
@@ -405,6 +408,101 @@ Test(prober, a_check_that_slept_counts_for_nothing)
     old.answer = new.answer = "HTTP/1.1 200 OK\r\n\r\n";
     cr_assert_not(wait_for(HEALTH_DOWN, 600));
     cr_assert_gt(old.accepted, before, "and it goes on");
+}
+
+Test(prober, an_answer_that_came_while_it_slept_counts)
+{
+    start(", health: {unhealthy_threshold: 1}");
+    cr_assert(wait_for(HEALTH_UP, 5000));
+    for (int i = 0; i < 4; i++) {
+        unsigned before = old.accepted;
+        while (old.accepted == before)
+            uv_run(&loop, UV_RUN_ONCE);
+        usleep(400 * 1000); /* longer than its timeout, and not so long that failures are void */
+        cr_assert_not(wait_for(HEALTH_DOWN, 20));
+    }
+}
+
+Test(prober, a_connection_that_did_not_outlive_a_stop_counts_for_nothing)
+{
+    start(", health: {unhealthy_threshold: 1}");
+    cr_assert(wait_for(HEALTH_UP, 5000));
+    old.answer = new.answer = NULL;
+    unsigned before = old.accepted;
+    while (old.accepted == before)
+        uv_run(&loop, UV_RUN_ONCE);
+    usleep(800 * 1000);
+    old.resets = true;
+    while (old.open > 0)
+        uv_run(&loop, UV_RUN_ONCE);
+    old.resets = false;
+    old.answer = new.answer = "HTTP/1.1 200 OK\r\n\r\n";
+    wait_for(HEALTH_DOWN, 400);
+    cr_assert_eq(controller->backends[SIDE_OLD].servers[0].health.state, HEALTH_UP);
+    old.answer = NULL;
+    cr_assert(wait_for(HEALTH_DOWN, 5000), "what is silent later is down");
+}
+
+/* What this process is short of */
+
+static struct rlimit take_descriptors(void)
+{
+    struct rlimit before, none;
+
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    return before;
+}
+
+Test(prober, without_descriptors_a_check_counts_for_nothing)
+{
+    start("");
+    cr_assert(wait_for(HEALTH_UP, 5000));
+    struct rlimit before = take_descriptors();
+    unsigned accepted = old.accepted;
+    cr_assert_not(wait_for(HEALTH_DOWN, 1000));
+    cr_assert_leq(old.accepted, accepted + 1);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    wait_for(HEALTH_DOWN, 400);
+    cr_assert_gt(old.accepted, accepted + 1, "it goes on by itself");
+}
+
+/* No port is free here, as seen from the first connect on. */
+static bool ports_are_gone, ports_are_gone_for_all;
+
+int connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+    int type = 0;
+    socklen_t size = sizeof(type);
+
+    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);
+    if (ports_are_gone && (type == SOCK_STREAM || ports_are_gone_for_all)) {
+        errno = EADDRNOTAVAIL;
+        return -1;
+    }
+    return (int)syscall(SYS_connect, fd, address, len);
+}
+
+Test(prober, without_ports_a_check_counts_for_nothing)
+{
+    start("");
+    cr_assert(wait_for(HEALTH_UP, 5000));
+    ports_are_gone = true;
+    cr_assert_not(wait_for(HEALTH_DOWN, 1000));
+    ports_are_gone = false;
+    old.answer = new.answer = NULL;
+    cr_assert(wait_for(HEALTH_DOWN, 5000), "what is silent later is down");
+}
+
+Test(prober, an_address_that_cannot_be_talked_to_from_here_is_a_failure)
+{
+    start("");
+    cr_assert(wait_for(HEALTH_UP, 5000));
+    ports_are_gone = ports_are_gone_for_all = true; /* as without IPv6 */
+    cr_assert(wait_for(HEALTH_DOWN, 5000));
+    cr_assert_str_eq(last_reason(), "address not available");
 }
 
 /* Addresses */
