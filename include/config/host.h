@@ -9,7 +9,7 @@
 
 #include "config/config.h"
 
-/* By backends.X.host. */
+/* By backends.X.host; never empty: a client of HTTP/1.0 may have sent none. */
 struct str host_of_request(const struct config_backend *backend, struct str client_host,
                            struct str authority);
 

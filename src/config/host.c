@@ -8,7 +8,7 @@ struct str host_of_request(const struct config_backend *backend, struct str clie
 {
     switch (backend->host) {
     case HOST_CLIENT:
-        return client_host;
+        return str_is_empty(client_host) ? authority : client_host;
     case HOST_LITERAL:
         return backend->host_literal;
     default:

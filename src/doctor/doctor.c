@@ -16,6 +16,16 @@
 
 /* ---- before ---- */
 
+/* Empty: it is the client's, and nobody has said what that is. */
+static struct str asked_host(const struct doctor *doctor, const struct config_backend *backend,
+                             const struct config_server *server)
+{
+    struct str client = doctor->options->host;
+
+    return backend->host == HOST_CLIENT ? client
+                                        : host_of_request(backend, client, server->authority);
+}
+
 static void add_subjects(struct doctor *doctor, enum side side)
 {
     const struct config_backend *backend = &doctor->config->backends[side];
@@ -29,7 +39,7 @@ static void add_subjects(struct doctor *doctor, enum side side)
             .server = server,
             .place = {.side = side_name(side), .server = server->url, .order = doctor->count},
             .trust = server->is_tls ? doctor->trust[side] : NULL,
-            .host = host_of_request(backend, doctor->options->host, server->authority),
+            .host = asked_host(doctor, backend, server),
         };
         doctor->count++;
     }

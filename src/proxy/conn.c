@@ -278,9 +278,9 @@ static void conn_settle(struct conn *conn)
         else
             stream_resume(&conn->stream);
         /* A FIN behind whole requests is a half-close, and their answers are delivered; one in the
-         * middle of a body ends everything. */
+         * middle of a body ends everything, and half an answer must not look whole. */
         if (is_over(conn) && conn->exchange != NULL)
-            conn_close(conn, false);
+            conn_close(conn, conn->exchange->status != 0);
         else if (is_over(conn))
             conn_end(conn);
     }

@@ -19,7 +19,7 @@ Test(host, of_requests_and_checks)
 
     expect(host_of_request(&upstream, asked, SERVER), "app.up.example");
     expect(host_of_request(&client, asked, SERVER), "shop.example.org:8443");
-    expect(host_of_request(&client, STR(""), SERVER), "");
+    expect(host_of_request(&client, STR(""), SERVER), "app.up.example"); /* HTTP/1.0 */
     expect(host_of_request(&literal, asked, SERVER), "www.example.org");
     expect(host_of_check(&upstream, SERVER), "app.up.example");
     expect(host_of_check(&client, SERVER), "app.up.example");
