@@ -41,9 +41,16 @@ def program(name, folder):
     raise FileNotFoundError(f"{name} is not built in {folder}")
 
 
-# Below the range from which the kernel takes ports for outgoing connections, so that none of those
-# is in the way; the proxy shares its port between workers, so two proxies must never get the same.
-_ports = itertools.cycle(range(12000 + os.getpid() % 5000, 31000))
+def _own_ports(first=12000, end=31000):
+    """Below the range from which the kernel takes ports for outgoing connections, so that none of
+    those is in the way. The proxy shares its port between workers, so two proxies must never get the
+    same: each process that runs tests beside others has a part of its own."""
+    size = (end - first) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    first += size * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return range(first + os.getpid() % (size // 3), first + size)
+
+
+_ports = itertools.cycle(_own_ports())
 
 
 def free_port():
