@@ -97,14 +97,14 @@ struct worker {
     struct buf head;
     struct buf set_cookie;
 
-    uint64_t preface_told_ms; /* when it was told last that a PROXY header was missing */
-    struct buf access;        /* access lines since the last sweep */
-    uint64_t ordinal;         /* of requests, for the access sample */
-    uint64_t random[2];       /* state of the request id generator */
+    uint64_t preface_told_ms;     /* when it was told last that a PROXY header was missing */
+    struct buf access;            /* access lines since the last sweep */
+    uint64_t ordinal;             /* of requests, for the access sample */
+    uint64_t random[2];           /* state of the request id generator */
     char date[WRITER_DATE_BYTES]; /* as of date_ms */
     uint64_t date_ms;
-    uint64_t swept_ms;        /* the last sweep */
-    uint64_t settled_ms;      /* after a stall: nothing expires before */
+    uint64_t swept_ms;   /* the last sweep */
+    uint64_t settled_ms; /* after a stall: nothing expires before */
     bool is_draining;
     bool is_finishing; /* everything is closed or closing */
 };

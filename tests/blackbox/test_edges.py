@@ -226,7 +226,8 @@ def test_a_large_head_with_its_body_behind_it_is_answered_at_once(start, new):
             request = peer.next_head()
 
     proxy = start(Proxy, start(Script, play), new, {
-        "limits": {"head_bytes": "256k"}, "timeouts": {"client_body": "3s"}})
+        "limits": {"head_bytes": "256k", "field_bytes": "128k"},
+        "timeouts": {"client_body": "3s"}})
     message = head("POST", "/", {"X-Big": "a" * 70_000, "Content-Length": "5"})
     for pieces in ([message + b"hello"], [message, b"hello"]):
         with proxy.connect(2) as wire:
