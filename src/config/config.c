@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "config/keys.h"
 
 #define READ_BYTES 16384
@@ -49,7 +50,7 @@ void config_unref(struct config *config)
 static void name_file(struct config_problems *problems, const char *path)
 {
     struct buf quoted = BUF_EMPTY;
-    config_problem_quote(&quoted, str_of(path));
+    json_escape(&quoted, str_of(path)); /* whole: it is where to look */
     problems->file = arena_str(&problems->arena, buf_str(&quoted));
     buf_deinit(&quoted);
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,7 +16,7 @@ static bool bad_path(struct schema *schema, const struct yaml_node *node, const 
                      const char *why)
 {
     struct buf path = BUF_EMPTY;
-    config_problem_quote(&path, node->text);
+    json_escape(&path, str_slice(node->text, 0, PATH_MAX));
     (void)schema_bad(schema, node, "the %s \"%.*s\": %s", kind, STR_ARG(buf_str(&path)), why);
     buf_deinit(&path);
     return false;

@@ -325,7 +325,7 @@ def compare(proxy, reader, expected):
         if not arrived.get(key):
             wrong.append(f"{asked.method} {asked.target[:60]} never arrived, or was answered twice")
             continue
-        difference = differences(asked, arrived[key].pop(), asked.host if reader is proxy.old else reader.authority)
+        difference = differences(asked, arrived[key].pop(), asked.host if asked.host and reader is proxy.old else reader.authority)
         if difference:
             wrong.append(f"{asked.raw[:90]!r} arrived otherwise: {difference}")
     too_many = [read for reads in arrived.values() for read in reads]
