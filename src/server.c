@@ -54,6 +54,7 @@ struct process {
     uv_async_t wake;        /* a worker has ended */
     uv_timer_t drain_timer; /* timeouts.drain */
     uint64_t drain_due_ms;  /* monotonic */
+    bool drain_is_prolonged;
     bool is_stopping;
     bool is_ending;
 };
@@ -97,7 +98,8 @@ static struct config *load_config(const char *path)
     return config;
 }
 
-/* As many clients as descriptors allow: each may need one more for its server. */
+/* As many clients as descriptors allow: each may need one more for its server. limits.connections
+ * counts instead where it is set, also after a reload. */
 static unsigned connections_max(const struct config *config)
 {
     unsigned wanted = config->limits.connections;
@@ -112,7 +114,7 @@ static unsigned connections_max(const struct config *config)
         log_event(LOG_WARN, "limits.connections is more than the descriptors allow",
                   LOG_U64("connections", wanted), LOG_U64("allowed", most));
     }
-    return wanted > 0 ? wanted : most;
+    return most;
 }
 
 static void raise_descriptor_limit(void)
@@ -238,8 +240,8 @@ static void on_drain_over(uv_timer_t *timer)
     struct process *process = timer->data;
 
     /* Long after it was due: the machine stood still, and what was under way may soon end. */
-    if (clock_mono_ms() > process->drain_due_ms + DRAIN_LATE_MS) {
-        process->drain_due_ms = UINT64_MAX - DRAIN_LATE_MS;
+    if (!process->drain_is_prolonged && clock_mono_ms() > process->drain_due_ms + DRAIN_LATE_MS) {
+        process->drain_is_prolonged = true;
         uv_timer_start(timer, on_drain_over, DRAIN_LATE_MS, 0);
         return;
     }
@@ -328,7 +330,9 @@ static void log_ready(const struct process *process)
     log_event(LOG_INFO, "ready", LOG_TEXT("version", CUTOVER_VERSION),
               LOG_U64("workers", process->worker_count),
               LOG_STR("admin", addr_format(&admin_addr, admin_text)),
-              LOG_U64("connections_max", process->common.connections_max),
+              LOG_U64("connections_max", process->config->limits.connections > 0
+                                             ? process->config->limits.connections
+                                             : process->common.connections_max),
               LOG_U64("pid", getpid()));
 }
 

@@ -15,6 +15,7 @@
 /* id, name as the RFCs write it. The order is of no meaning. */
 #define HTTP_FIELDS(X)                                  \
     X(FIELD_AUTHORIZATION, "Authorization")             \
+    X(FIELD_CACHE_CONTROL, "Cache-Control")             \
     X(FIELD_CONNECTION, "Connection")                   \
     X(FIELD_CONTENT_LENGTH, "Content-Length")           \
     X(FIELD_CONTENT_LOCATION, "Content-Location")       \
@@ -25,6 +26,8 @@
     X(FIELD_HOST, "Host")                               \
     X(FIELD_KEEP_ALIVE, "Keep-Alive")                   \
     X(FIELD_LOCATION, "Location")                       \
+    X(FIELD_MAX_FORWARDS, "Max-Forwards")               \
+    X(FIELD_PROXY, "Proxy")                             \
     X(FIELD_PROXY_AUTHENTICATE, "Proxy-Authenticate")   \
     X(FIELD_PROXY_AUTHORIZATION, "Proxy-Authorization") \
     X(FIELD_PROXY_CONNECTION, "Proxy-Connection")       \
@@ -84,6 +87,7 @@ struct message {
     bool keep_alive;         /* what this side of the connection wants, by version and Connection */
     bool wants_upgrade;      /* Connection: upgrade and Upgrade, HTTP/1.1 */
     bool expects_continue;   /* Expect: 100-continue, HTTP/1.1 */
+    bool expects_more;       /* another Expect, HTTP/1.1 */
     struct str upgrade;      /* the value of Upgrade, or empty */
 
     const char *base;     /* where the views point into */
@@ -131,6 +135,12 @@ bool message_upgrade_is_offered(const struct message *response, const struct mes
 
 /* The query has "name=", whatever follows. */
 bool message_has_parameter(const struct message *message, struct str name);
+
+/* How many proxies an OPTIONS may still pass (RFC 9110 7.6.2); false: it does not say. */
+bool message_hops_left(const struct message *message, uint64_t *hops);
+
+/* The answer may be kept and given to others: Cache-Control has public or s-maxage. */
+bool message_is_shared(const struct message *response);
 
 /* GET, HEAD, OPTIONS (RFC 9110 9.2.1; TRACE is refused earlier). */
 bool method_is_safe(struct str method);

@@ -64,7 +64,7 @@ void pen_content_length(struct pen *pen, uint64_t length);
  * The names in Connection that are fields of somebody else's connection. Fields that have an id are
  * forward's own business, so that Connection cannot remove Host, Cookie or X-Forwarded-For.
  */
-#define NAMED_MAX 32
+#define NAMED_MAX 128
 struct named {
     struct str item[NAMED_MAX];
     unsigned count;

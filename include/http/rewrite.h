@@ -29,7 +29,8 @@ struct str rewrite_refresh_url(struct str value);
 /* The host of "host", "host:80" or "[::1]:80". */
 struct str rewrite_host(struct str authority);
 
-/* The same without the brackets, and without a dot at its end: what certificates and resolvers know it by. */
+/* The same without the brackets, and without a dot at its end: what certificates and resolvers
+ * know it by. */
 struct str rewrite_bare_host(struct str authority);
 
 #endif

@@ -8,11 +8,12 @@
  * Requests (RFC 9112, tightened): every line ends in CRLF; no line starts with space or tab; names
  * are tokens; values hold no control bytes but tab; exactly `METHOD SP target SP HTTP/1.0|1.1`;
  * target in origin-form, absolute http(s) with a path and without userinfo, or `*` for OPTIONS,
- * bytes 0x21..0x7e without '#' and '\'; exactly one valid Host in 1.1 (at most one in 1.0), without
- * empty labels, equal to the authority of an absolute target (but for the scheme's own port); at most one Content-Length, 1 to 18 digits; Transfer-Encoding only once,
- * only `chunked`, only in 1.1 and never with Content-Length; no CONNECT and no TRACE. Responses:
- * the same lines, names and values; `HTTP/1.0|1.1 SP 3 digits (100..999) [SP reason]`; one
- * Content-Length; Transfer-Encoding only `chunked`, never with Content-Length.
+ * bytes 0x21..0x7e without '#' and '\'; exactly one valid Host in 1.1 (at most one in 1.0),
+ * without empty labels, equal to the authority of an absolute target (but for the scheme's own
+ * port); at most one Content-Length, 1 to 18 digits; Transfer-Encoding only once, only `chunked`,
+ * only in 1.1 and never with Content-Length; no CONNECT and no TRACE. Responses: the same lines,
+ * names and values; `HTTP/1.0|1.1 SP 3 digits (100..999) [SP reason]`; one Content-Length;
+ * Transfer-Encoding only `chunked`, never with Content-Length.
  */
 #ifndef HTTP_STRICT_H
 #define HTTP_STRICT_H

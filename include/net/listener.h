@@ -28,6 +28,12 @@ struct listener;
 /* `fd` is the callee's: non-blocking, close-on-exec, Nagle off, keep-alive on. */
 typedef void (*listener_cb)(struct listener *listener, int fd, const struct addr *client);
 
+/* Between two lines about connections that wait. */
+#define LISTENER_TOLD_MS 10000
+
+/* Of an answer, written and not sent yet, for each connection. */
+#define LISTENER_UNSENT_BYTES (64 * 1024)
+
 struct listener {
     int fd;              /* owned; -1: not open */
     struct addr address; /* as bound: with the real port when 0 was asked for */
@@ -37,6 +43,7 @@ struct listener {
     uv_poll_t poll;
     uv_timer_t pause;
     unsigned open_handles;
+    uint64_t told_ms; /* when it was told last that connections wait; loop time */
 };
 
 /*

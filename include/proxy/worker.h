@@ -56,7 +56,7 @@ struct worker_shared {
     _Atomic uint64_t full_told_ms;  /* when it was told last that connections are turned away, */
     _Atomic uint64_t tally_told_ms; /* and that those of one client are */
     struct tally *tally;            /* owned; limits.connections_per_client: who has how many */
-    unsigned connections_max;       /* fixed at start */
+    unsigned connections_max;       /* fixed at start; what the descriptors allow */
     char via[VIA_BYTES];            /* fixed at start: our name in Via, and nobody else's */
     void (*on_drained)(void *data); /* called on a worker's thread when it has nothing left */
     void *on_drained_data;

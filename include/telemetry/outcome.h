@@ -21,6 +21,7 @@ enum blame {
     X(OUTCOME_TUNNEL, "tunnel", 0, BLAME_NOBODY, "")                                              \
     X(OUTCOME_REDIRECTED, "redirected", 308, BLAME_NOBODY, "this address is for HTTPS alone")     \
     X(OUTCOME_HEALTH, "health", 200, BLAME_NOBODY, "")                                            \
+    X(OUTCOME_LAST_HOP, "last_hop", 200, BLAME_NOBODY, "")                                        \
     X(OUTCOME_CHALLENGE, "acme_challenge", 200, BLAME_NOBODY, "")                                 \
     X(OUTCOME_NOT_FOUND, "not_found", 404, BLAME_CLIENT, "there is no such challenge here")       \
     X(OUTCOME_MISDIRECTED, "misdirected", 421, BLAME_CLIENT,                                      \

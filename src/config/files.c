@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json.h"
+
 /* ---- problems ---- */
 
 static bool bad_path(struct schema *schema, const struct yaml_node *node, const char *kind,

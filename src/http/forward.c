@@ -51,6 +51,7 @@ static bool is_ours_to_write(enum field_id id)
     case FIELD_CONNECTION:
     case FIELD_CONTENT_LENGTH:
     case FIELD_KEEP_ALIVE:
+    case FIELD_PROXY: /* some applications of the CGI kind take it for HTTP_PROXY */
     case FIELD_PROXY_AUTHENTICATE:
     case FIELD_PROXY_AUTHORIZATION:
     case FIELD_PROXY_CONNECTION:
@@ -90,16 +91,27 @@ static bool has_believed(const struct forward_request *request, enum field_id id
 }
 
 /* "X_Real_IP" for "X-Real-IP": applications of the CGI kind cannot tell them apart. */
-static bool is_twin(struct str name, struct str of)
+static bool begins_like(struct str name, struct str of)
 {
-    if (name.len != of.len)
+    if (name.len < of.len)
         return false;
-    for (size_t i = 0; i < name.len; i++) {
+    for (size_t i = 0; i < of.len; i++) {
         char c = name.data[i] == '_' ? '-' : ascii_lower(name.data[i]);
         if (c != ascii_lower(of.data[i]))
             return false;
     }
     return true;
+}
+
+static bool is_twin(struct str name, struct str of)
+{
+    return name.len == of.len && begins_like(name, of);
+}
+
+/* X-Forwarded-Ssl, -Scheme, -Prefix and whatever else says how the client came. */
+static bool is_of_the_way(struct str name)
+{
+    return begins_like(name, STR("X-Forwarded-"));
 }
 
 /* Whether an application might take the field for one that we vouch for. */
@@ -128,6 +140,8 @@ static bool request_keeps(const struct forward_request *request, const struct fi
         return false;
     switch (field->id) {
     case FIELD_OTHER:
+        if (is_of_the_way(field->name))
+            return is_believed(request, FIELD_OTHER) && !is_false_twin(request, field->name);
         return !is_same_name(field->name, request->override_header) &&
                !named_has(named, field->name) && !is_false_twin(request, field->name);
     case FIELD_FORWARDED:
@@ -245,6 +259,38 @@ static struct str client_port(const struct forward_request *request)
     return str_eq(request->scheme, STR("https")) ? STR("443") : STR("80");
 }
 
+/* One proxy less. */
+static void keep_hops(struct pen *pen, const struct field *field, uint64_t hops)
+{
+    pen_flush(pen);
+    pen_put(pen, field->name);
+    PEN_PUT(pen, ": ");
+    pen_put_u64(pen, hops > 0 ? hops - 1 : 0);
+    PEN_PUT(pen, "\r\n");
+}
+
+static void keep_request_fields(struct pen *pen, const struct forward_request *request)
+{
+    const struct message *message = request->message;
+    uint64_t hops;
+    bool counts_hops = message_hops_left(message, &hops);
+    struct named named;
+
+    named_collect(&named, message);
+    for (unsigned i = 0; i < message->count; i++) {
+        const struct field *field = &message->fields[i];
+        if (!request_keeps(request, field, &named))
+            continue;
+        if (field->id == FIELD_COOKIE)
+            keep_cookies(pen, field, request->affinity_cookie);
+        else if (field->id == FIELD_MAX_FORWARDS && counts_hops)
+            keep_hops(pen, field, hops);
+        else
+            pen_keep(pen, field);
+    }
+    pen_flush(pen);
+}
+
 /* Who asked, through what: behind the received fields. */
 static void put_request_origin(struct pen *pen, const struct forward_request *request)
 {
@@ -268,26 +314,15 @@ static void put_request_origin(struct pen *pen, const struct forward_request *re
 void forward_request_head(const struct forward_request *request, struct buf *out)
 {
     const struct message *message = request->message;
-    struct named named;
     struct pen pen;
 
     pen_open(&pen, out, request_bound(request));
-    named_collect(&named, message);
     pen_put(&pen, message->method);
     PEN_PUT(&pen, " ");
     pen_put(&pen, forward_origin_form(message));
     PEN_PUT(&pen, " HTTP/1.1\r\n");
     pen_line(&pen, STR("Host"), request->host);
-    for (unsigned i = 0; i < message->count; i++) {
-        const struct field *field = &message->fields[i];
-        if (!request_keeps(request, field, &named))
-            continue;
-        if (field->id == FIELD_COOKIE)
-            keep_cookies(&pen, field, request->affinity_cookie);
-        else
-            pen_keep(&pen, field);
-    }
-    pen_flush(&pen);
+    keep_request_fields(&pen, request);
     put_request_origin(&pen, request);
     if (message->body == BODY_CHUNKED)
         PEN_PUT(&pen, "Transfer-Encoding: chunked\r\n");

@@ -60,9 +60,13 @@ static enum field_id long_field_id(struct str name)
 {
     switch (name.len) {
     case 12:
-        return IS("x-request-id") ? FIELD_X_REQUEST_ID : FIELD_OTHER;
+        return IS("x-request-id")   ? FIELD_X_REQUEST_ID
+               : IS("max-forwards") ? FIELD_MAX_FORWARDS
+                                    : FIELD_OTHER;
     case 13:
-        return IS("authorization") ? FIELD_AUTHORIZATION : FIELD_OTHER;
+        return IS("authorization")   ? FIELD_AUTHORIZATION
+               : IS("cache-control") ? FIELD_CACHE_CONTROL
+                                     : FIELD_OTHER;
     case 14:
         return IS("content-length") ? FIELD_CONTENT_LENGTH : FIELD_OTHER;
     case 15:
@@ -95,6 +99,8 @@ enum field_id field_id_of(struct str name)
         return IS("via") ? FIELD_VIA : FIELD_OTHER;
     case 4:
         return IS("host") ? FIELD_HOST : IS("date") ? FIELD_DATE : FIELD_OTHER;
+    case 5:
+        return IS("proxy") ? FIELD_PROXY : FIELD_OTHER;
     case 6:
         return IS("cookie") ? FIELD_COOKIE : IS("expect") ? FIELD_EXPECT : FIELD_OTHER;
     case 7:
@@ -147,8 +153,11 @@ bool message_read_fields(struct message *message, struct connection_wishes *wish
                 return false;
             break;
         case FIELD_EXPECT:
-            message->expects_continue =
-                message->minor == 1 && str_eq_nocase(value, STR("100-continue"));
+            /* In HTTP/1.0 it means nothing (RFC 9110 10.1.1). */
+            if (message->minor == 1 && str_eq_nocase(value, STR("100-continue")))
+                message->expects_continue = true;
+            else if (message->minor == 1)
+                message->expects_more = true;
             break;
         case FIELD_HOST:
             message->authority = value;
@@ -192,6 +201,29 @@ bool message_has_parameter(const struct message *message, struct str name)
         if (str_starts_with(parameter, name) && parameter.len > name.len &&
             parameter.data[name.len] == '=')
             return true;
+    return false;
+}
+
+bool message_hops_left(const struct message *message, uint64_t *hops)
+{
+    const struct field *field =
+        str_eq(message->method, STR("OPTIONS")) ? message_find(message, FIELD_MAX_FORWARDS) : NULL;
+
+    return field != NULL && str_to_u64(field->value, hops);
+}
+
+bool message_is_shared(const struct message *response)
+{
+    for (unsigned i = 0; i < response->count; i++) {
+        struct str list = response->fields[i].value;
+        struct str part;
+        if (response->fields[i].id != FIELD_CACHE_CONTROL)
+            continue;
+        while (str_next_part(&list, ',', &part))
+            if (str_eq_nocase(part, STR("public")) ||
+                str_starts_with_nocase(part, STR("s-maxage=")))
+                return true;
+    }
     return false;
 }
 

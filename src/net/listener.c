@@ -41,10 +41,16 @@ static bool set_keep_alive(int fd)
     return true;
 }
 
+/*
+ * TCP_NOTSENT_LOWAT: the kernel takes no more in advance than this. Without it it takes megabytes
+ * for a slow client, all of it memory that no limit of ours counts, and then says nothing until a
+ * third of that has gone: a client that reads steadily would look stalled.
+ */
 static bool set_options(int fd, const struct addr *address, bool shared)
 {
     int on = 1;
     int off = 0;
+    int unsent = LISTENER_UNSENT_BYTES;
 
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1)
         return false;
@@ -54,7 +60,9 @@ static bool set_options(int fd, const struct addr *address, bool shared)
     if (address->any.sa_family == AF_INET6 &&
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) == -1)
         return false;
-    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 && set_keep_alive(fd);
+    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0 &&
+           setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)) == 0 &&
+           set_keep_alive(fd);
 }
 
 bool listener_open(struct listener *listener, const struct addr *address, bool shared,
@@ -120,10 +128,14 @@ static void on_pause_over(uv_timer_t *timer)
 static void pause_accepting(struct listener *listener, int number)
 {
     char text[ADDR_TEXT_BYTES];
+    uint64_t now_ms = uv_now(listener->poll.loop);
 
-    log_event(LOG_WARN, "connections wait: no descriptors left",
-              LOG_STR("listen", addr_format(&listener->address, text)),
-              LOG_TEXT("error", strerror(number)));
+    if (listener->told_ms == 0 || now_ms - listener->told_ms >= LISTENER_TOLD_MS) {
+        listener->told_ms = now_ms;
+        log_event(LOG_WARN, "connections wait: no descriptors left",
+                  LOG_STR("listen", addr_format(&listener->address, text)),
+                  LOG_TEXT("error", strerror(number)));
+    }
     uv_poll_stop(&listener->poll);
     uv_timer_start(&listener->pause, on_pause_over, LISTENER_PAUSE_MS, 0);
 }

@@ -42,16 +42,17 @@ static bool is_to_be_told(const struct worker *worker, _Atomic uint64_t *told_ms
 static bool take_place(struct worker *worker)
 {
     struct worker_shared *common = worker->common;
+    unsigned wanted = worker_config(worker)->limits.connections;
+    unsigned most = wanted > 0 ? wanted : common->connections_max;
 
     if (atomic_load_explicit(&common->short_of_memory, memory_order_relaxed))
         return false;
-    if (atomic_fetch_add_explicit(&common->connections, 1, memory_order_relaxed) <
-        common->connections_max)
+    if (atomic_fetch_add_explicit(&common->connections, 1, memory_order_relaxed) < most)
         return true;
     atomic_fetch_sub_explicit(&common->connections, 1, memory_order_relaxed);
     if (is_to_be_told(worker, &common->full_told_ms))
         log_event(LOG_WARN, "connections refused: there are as many as may be (limits.connections)",
-                  LOG_U64("connections_max", common->connections_max));
+                  LOG_U64("connections_max", most));
     return false;
 }
 

@@ -248,8 +248,7 @@ static enum outcome check_request(const struct exchange *exchange)
     if (buf_len(&exchange->head) > limits->field_bytes &&
         has_long_field(request, limits->field_bytes))
         return OUTCOME_HEAD_TOO_LARGE;
-    if (request->minor == 1 && !request->expects_continue &&
-        message_find(request, FIELD_EXPECT) != NULL)
+    if (request->expects_more)
         return OUTCOME_EXPECTATION;
     if (body_max > 0 && request->body == BODY_LENGTH && request->content_length > body_max)
         return OUTCOME_BODY_TOO_LARGE;

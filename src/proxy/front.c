@@ -146,6 +146,7 @@ bool front_answers(struct exchange *exchange)
 {
     const struct message *request = &exchange->request;
     struct str token;
+    uint64_t hops;
 
     if (is_health_check(exchange))
         answer_health(exchange);
@@ -157,6 +158,8 @@ bool front_answers(struct exchange *exchange)
         reply_outcome(exchange, OUTCOME_MISDIRECTED, NULL);
     else if (forward_has_passed(request, str_of(exchange->conn->worker->common->via)))
         reply_outcome(exchange, OUTCOME_LOOP, NULL);
+    else if (message_hops_left(request, &hops) && hops == 0)
+        reply_content(exchange, OUTCOME_LAST_HOP, STR("text/plain"), STR(""));
     else
         return false;
     return true;

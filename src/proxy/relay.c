@@ -155,7 +155,8 @@ static void write_response_head(struct exchange *exchange, const struct message 
         .date = worker_date(exchange->conn->worker),
         .request_id = forward_request_id(&exchange->request,
                                          str_from(exchange->request_id, REQUEST_ID_BYTES)),
-        .set_cookie = interim ? STR("") : exchange_set_cookie(exchange),
+        .set_cookie =
+            interim || message_is_shared(response) ? STR("") : exchange_set_cookie(exchange),
         .backend_authority = backend_authority(exchange),
         .server_authority = str_of(exchange->server->server->authority),
         .client_authority = exchange->request.authority,

@@ -21,13 +21,14 @@ static void write_body(struct buf *out, const char *code, const char *text, cons
     buf_append_char(out, '\n');
 }
 
-/* When it is worth coming back: after two health checks a server that is well again is up. */
+/* When it is worth coming back: a server that is well again is up after so many checks. */
 static struct str retry_after(const struct exchange *exchange, struct buf *text)
 {
     const struct config *config = exchange->adopted->snapshot->config;
-    uint64_t interval_ms = config->backends[SIDE_OLD].health.interval_ms;
+    const struct health_policy *health = &config->backends[exchange->decision.home].health;
+    uint64_t ms = health->interval_ms * health->healthy_threshold;
 
-    buf_printf(text, "%llu", (unsigned long long)(interval_ms / 1000 + 1));
+    buf_printf(text, "%llu", (unsigned long long)(ms / 1000 + 1));
     return buf_str(text);
 }
 

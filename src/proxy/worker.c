@@ -20,7 +20,7 @@
 #include "proxy/reply.h"
 
 /* So many connections at once leave memory behind that is worth giving back. */
-#define FLOOD_CONNS 1000
+#define FLOOD_CONNS 100
 
 /* Sweeps so far apart: the machine was suspended, or the process stopped, or starved. */
 #define STALL_MS 1000

@@ -243,6 +243,15 @@ def test_the_limit_for_all_is_told_once_for_a_while(start, old, new):
         assert [x["connections_max"] for x in told] == [3]
 
 
+def test_the_limit_for_all_follows_a_reload(start, old, new):
+    proxy = start(Proxy, old, new, {"limits": {"connections": 3}})
+    proxy.config["limits"]["connections"] = 6
+    proxy.write_config()
+    assert proxy.admin("POST", "/v1/reload").status == 200
+    with open_(8, proxy.connect) as wires:
+        assert len(admitted(wires)) == 6
+
+
 def test_trusted_proxies_are_not_counted(start, old, new):
     proxy = limited(start, old, new, most=2, forwarded={"trust": ["127.0.0.1/32"]})
     with open_(8, proxy.connect) as wires, open_(8, lambda: From("127.0.0.2", proxy.address)) as others:

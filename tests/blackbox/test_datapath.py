@@ -216,6 +216,32 @@ def test_other_expectations_are_refused(proxy):
 
 # --- heads
 
+    with proxy.connect() as wire:
+        both = [("Expect", "100-continue"), ("Expect", "a miracle")]
+        assert wire.request("POST", "/upload", both, body=b"x").status == 417
+
+
+def test_an_options_that_may_go_no_further_is_answered_here(proxy, old):
+    before = old.served()
+    with proxy.connect() as wire:
+        response = wire.request("OPTIONS", "/echo", {"Max-Forwards": "0"})
+        assert (response.status, response.outcome, response.body) == (200, "last_hop", b"")
+        assert wire.request("OPTIONS", "/echo", {"Max-Forwards": "2"}).header("X-Backend")
+    assert old.served() == before + 1
+
+
+def test_an_answer_for_everybody_carries_no_cookie_of_ours(start, new):
+    control = {"/shared": b"public, max-age=60", "/own": b"max-age=60"}
+
+    def answer(head_, connection):
+        path = head_.split(b" ")[1].decode()
+        return b"HTTP/1.1 200 OK\r\nCache-Control: %s\r\nContent-Length: 0\r\n\r\n" % control.get(path, b"no-store")
+
+    proxy = start(Proxy, start(Recorder, answer), new)
+    assert proxy.get("/shared").header("Set-Cookie") is None
+    assert proxy.get("/own").header("Set-Cookie").startswith("cutover=")
+
+
 def test_hop_by_hop_fields_are_dropped(start, new):
     backend = start(Recorder, lambda *_: (
         b"HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Hop\r\nKeep-Alive: timeout=5\r\nX-Hop: 1\r\n"

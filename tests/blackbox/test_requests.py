@@ -275,6 +275,8 @@ def end_to_end(fields, version):
         twin = name.lower().replace("_", "-")
         if name.lower() in dropped or ("_" in name and twin in OURS):
             continue
+        if twin.startswith("x-forwarded-") or twin == "proxy":
+            continue
         if name.lower() == "cookie" and "cutover=" in value:
             value = "; ".join(pair for pair in value.split("; ") if not pair.startswith("cutover="))
             if not value:

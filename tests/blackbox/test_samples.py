@@ -641,6 +641,7 @@ def kept(edge):
     return before & connections(edge)
 
 
+@pytest.mark.perf  # it is about tenths of a second
 @pytest.mark.parametrize("kind", MOVES, ids=lambda kind: kind.sample)
 def test_quiet_connections_are_ended_before_the_edge_does_it(kind, start, shim, tmp_path, trust):  # noqa: F811
     """Else a request could be on its way just then. Time is scaled so that the sample's upstream_idle is

@@ -684,3 +684,37 @@ Test(forward, an_answer_without_a_date_gets_one)
         "HTTP/1.1 200 OK\r\nDate: then\r\nContent-Length: 0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nDate: then\r\nVia: 1.1 cutover\r\nContent-Length: 0\r\n\r\n");
 }
+
+Test(forward, strangers_say_nothing_about_the_way)
+{
+    static const char HEAD[] = "GET / HTTP/1.1\r\nHost: shop.example\r\nX-Forwarded-Ssl: on\r\n"
+                               "x_forwarded_scheme: https\r\nX-Forwarded-Prefix: /evil\r\n"
+                               "X-Forward: kept\r\nProxy: http://evil.example\r\n\r\n";
+
+    request.trusted = false;
+    request.scheme = STR("http");
+    read_head(PARSER_REQUEST, HEAD, false);
+    forward_request_head(&request, &out);
+    struct str sent = buf_str(&out);
+    cr_expect_null(memmem(sent.data, sent.len, "Ssl", 3));
+    cr_expect_null(memmem(sent.data, sent.len, "scheme", 6));
+    cr_expect_null(memmem(sent.data, sent.len, "evil", 4));
+    cr_expect_not_null(memmem(sent.data, sent.len, "X-Forward: kept", 15));
+    buf_clear(&out);
+    request.trusted = true;
+    read_head(PARSER_REQUEST, HEAD, false);
+    forward_request_head(&request, &out);
+    sent = buf_str(&out);
+    cr_expect_not_null(memmem(sent.data, sent.len, "X-Forwarded-Ssl: on", 19));
+    cr_expect_null(memmem(sent.data, sent.len, "evil.example", 12));
+}
+
+Test(forward, hops_are_counted_down_for_options_alone)
+{
+    expect_request("OPTIONS * HTTP/1.1\r\nHost: shop.example\r\nMax-Forwards: 10\r\n\r\n",
+                   "OPTIONS * HTTP/1.1\r\nHost: 10.0.0.5:3000\r\nMax-Forwards: 9\r\n" TAIL "\r\n");
+    expect_request("GET / HTTP/1.1\r\nHost: shop.example\r\nMax-Forwards: 10\r\n\r\n",
+                   "GET / HTTP/1.1\r\nHost: 10.0.0.5:3000\r\nMax-Forwards: 10\r\n" TAIL "\r\n");
+    expect_request("OPTIONS * HTTP/1.1\r\nHost: shop.example\r\nMax-Forwards: x\r\n\r\n",
+                   "OPTIONS * HTTP/1.1\r\nHost: 10.0.0.5:3000\r\nMax-Forwards: x\r\n" TAIL "\r\n");
+}

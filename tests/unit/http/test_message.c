@@ -125,3 +125,21 @@ Test(message, only_what_was_offered_is_switched_to)
                      "%s -> %s", ROWS[i].asked, ROWS[i].answered);
     }
 }
+
+Test(message, what_caches_may_give_to_others)
+{
+    static const struct {
+        const char *value;
+        bool is_shared;
+    } ROWS[] = {
+        {"public", true},      {"max-age=60, Public", true},
+        {"s-maxage=60", true}, {"private", false},
+        {"max-age=60", false}, {"no-store", false},
+        {"publicly", false},   {"", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(ROWS); i++) {
+        struct field field = {STR("Cache-Control"), str_of(ROWS[i].value), FIELD_CACHE_CONTROL};
+        struct message message = {.fields = &field, .count = 1};
+        cr_expect_eq(message_is_shared(&message), ROWS[i].is_shared, "%s", ROWS[i].value);
+    }
+}
