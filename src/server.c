@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/admin.h"
+#include "control/memory.h"
 #include "control/orders.h"
 #include "http/parser.h"
 #include "proxy/worker.h"
@@ -410,6 +411,7 @@ int server_run(const struct server_options *options)
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its write */
     fill_standard_descriptors();
     raise_descriptor_limit();
+    memory_prepare();
     if (!parser_self_test())
         return fail("this build's llhttp accepts malformed requests: build it with "
                     "LLHTTP_STRICT_MODE=1 or use 9.0 or newer");

@@ -23,6 +23,9 @@ struct memory_use {
 };
 struct memory_use memory_used(void);
 
+/* Before any thread is started: where addresses are limited the allocator is told to be modest. */
+void memory_prepare(void);
+
 /* Looks for the cgroup's limit, once, at the start. Without any, little is read later. */
 void memory_find_limit(struct memory *memory);
 

@@ -68,6 +68,7 @@ struct stream {
     size_t unasked;      /* bytes of `out` that TLS wants to say by itself */
     bool is_shaking;     /* the TLS handshake is under way */
     bool has_ended;      /* the end of what it sends has been told */
+    bool is_full;        /* the last read filled the loop's buffer */
 };
 
 /* Ready to accept into or to connect. Must be closed with stream_close from here on. */
@@ -112,6 +113,9 @@ int stream_flush(struct stream *stream);
  * connection is of no more use. No callback comes from within.
  */
 int stream_write(struct stream *stream, const struct iovec *iov, unsigned count);
+
+/* The last read filled the buffer: what is behind it is not known. */
+bool stream_may_have_more(const struct stream *stream);
 
 /* Nothing has come that was not read yet, bytes or the end: looks at the socket. */
 bool stream_is_quiet(const struct stream *stream);

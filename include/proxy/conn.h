@@ -62,6 +62,7 @@ struct conn {
     enum conn_clock clock;     /* what `deadline` is set for */
     size_t pending_before;     /* CLOCK_WRITE: unsent bytes when it was set */
     uint64_t body_before;      /* CLOCK_BODY: bytes of the body received when it was set */
+    uint64_t answer_before;    /* CLOCK_BODY: bytes of the answer sent when it was set */
     struct exchange *exchange; /* owned; NULL between requests */
     bool is_processing;        /* bytes are being worked through, here or further up the stack */
     struct str behind;         /* is_processing: what follows the bytes in use */

@@ -104,7 +104,7 @@ struct worker {
     char date[WRITER_DATE_BYTES]; /* as of date_ms */
     uint64_t date_ms;
     uint64_t swept_ms;   /* the last sweep */
-    uint64_t settled_ms; /* after a stall: nothing expires before */
+    uint64_t settled_ms; /* after a stall: nothing expires before; 0: there was none */
     bool is_draining;
     bool is_finishing; /* everything is closed or closing */
 };

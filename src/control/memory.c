@@ -13,6 +13,15 @@
 /* What v1 says where there is none is about 2^63; no machine has as much as this. */
 #define LIMIT_MAX_BYTES (UINT64_C(1) << 60)
 
+void memory_prepare(void)
+{
+    struct rlimit limit;
+
+    /* Each further arena of the allocator reserves 64 MiB of addresses that nobody may ever use. */
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        mallopt(M_ARENA_MAX, 1);
+}
+
 struct memory_use memory_used(void)
 {
     uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -137,8 +146,11 @@ static void compare(struct memory *memory, uint64_t cgroup_limit, uint64_t space
     bool was_short = memory->is_short;
     struct memory_use use = {.resident_bytes = 0};
 
-    if (cgroup_limit > 0 || space_limit > 0)
+    if (cgroup_limit > 0 || space_limit > 0) {
         use = memory_used();
+        if (use.resident_bytes == 0)
+            return; /* not to be had now: without descriptors, say */
+    }
     memory->is_short = memory_is_short(was_short, use.resident_bytes, cgroup_limit);
     memory->used_bytes = use.resident_bytes;
     memory->limit_bytes = cgroup_limit;

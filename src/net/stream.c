@@ -40,7 +40,7 @@ int stream_init(struct stream *stream, uv_loop_t *loop, const struct stream_ops 
     buf_init(&stream->out);
     buf_init(&stream->in_flight);
     stream->is_reading = stream->is_writing = stream->is_closing = stream->wants_shutdown = false;
-    stream->is_shaking = stream->has_ended = false;
+    stream->is_shaking = stream->has_ended = stream->is_full = false;
     stream->unasked = 0;
     return uv_tcp_init(loop, &stream->tcp);
 }
@@ -252,6 +252,7 @@ static void on_read(uv_stream_t *tcp, ssize_t size, const uv_buf_t *buffer)
 
     if (size == 0 || stream->is_closing)
         return;
+    stream->is_full = size == sizeof(loop_of(stream)->read_buffer);
     if (size > 0) {
         stream_feed(stream, str_from(buffer->base, (size_t)size));
         return;
@@ -276,6 +277,11 @@ void stream_pause(struct stream *stream)
         return;
     stream->is_reading = false;
     uv_read_stop((uv_stream_t *)&stream->tcp);
+}
+
+bool stream_may_have_more(const struct stream *stream)
+{
+    return stream->is_full;
 }
 
 bool stream_is_quiet(const struct stream *stream)

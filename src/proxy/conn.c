@@ -76,8 +76,10 @@ static void set_clock(struct conn *conn, enum conn_clock clock)
 
     conn->clock = clock;
     conn->pending_before = stream_pending(&conn->stream);
-    if (clock == CLOCK_BODY)
+    if (clock == CLOCK_BODY) {
         conn->body_before = conn->exchange->received_bytes;
+        conn->answer_before = conn->exchange->sent_bytes;
+    }
     if (list == NULL)
         deadline_clear(&conn->deadline);
     else
@@ -142,7 +144,11 @@ void conn_on_deadline(struct deadline *deadline)
             conn_close(conn, false);
         break;
     case CLOCK_BODY:
-        exchange_client_failed(conn->exchange, OUTCOME_BODY_TIMEOUT);
+        /* Who is being told no, or enough, rightly sends no more. */
+        if (conn->exchange->sent_bytes > conn->answer_before)
+            set_clock(conn, CLOCK_BODY);
+        else
+            exchange_client_failed(conn->exchange, OUTCOME_BODY_TIMEOUT);
         break;
     case CLOCK_WRITE:
         on_write_clock(conn);
@@ -241,6 +247,7 @@ static size_t conn_consume(struct conn *conn, struct str data)
         struct str rest = str_slice(data, used_all, data.len);
         size_t used = 0;
 
+        conn->behind = rest;
         if (conn->exchange != NULL)
             used = feed_body(conn, rest);
         else if (!conn_is_congested(conn))
@@ -419,8 +426,9 @@ void conn_exchange_done(struct conn *conn, bool keep_alive)
     if (conn->state == CONN_CLOSED)
         return;
     conn->had_request = true;
-    /* The next body is another, and has all of its time. */
-    if (conn->clock == CLOCK_BODY)
+    /* What comes next, a request or its body, has all of its time, also behind an answer that was
+     * made within one call. */
+    if (conn->clock != CLOCK_WRITE)
         set_clock(conn, CLOCK_NONE);
     /* It is we who end it: what the client has on its way must not reset the answer. */
     if (!keep_alive && !conn_may_keep(conn))
@@ -476,5 +484,5 @@ void conn_close(struct conn *conn, bool reset)
 bool conn_is_idle(const struct conn *conn)
 {
     return conn->state == CONN_HTTP && conn->exchange == NULL && conn->had_request &&
-           buf_len(&conn->inbox) == 0;
+           !has_head_bytes(conn);
 }

@@ -420,6 +420,9 @@ void exchange_on_upstream_deadline(struct exchange *exchange)
         attempt_failed(exchange, OUTCOME_TLS_TIMEOUT);
     else if (!exchange->upstream->is_connected)
         attempt_failed(exchange, OUTCOME_CONNECT_TIMEOUT);
+    else if (exchange->awaits_continue && exchange->received_bytes == 0)
+        exchange_client_failed(exchange,
+                               OUTCOME_BODY_TIMEOUT); /* it promised one and never sent it */
     else if (exchange->status == 0)
         attempt_failed(exchange, OUTCOME_RESPONSE_TIMEOUT);
     else

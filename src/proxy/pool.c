@@ -185,7 +185,8 @@ void pool_release(struct upstream *upstream)
     upstream->exchange = NULL;
     upstream->clock = NULL;
     if (pool->is_retired || worker->is_draining || is_wanted_elsewhere(pool) ||
-        !is_current(upstream)) {
+        !is_current(upstream) ||
+        (stream_may_have_more(&upstream->stream) && !stream_is_quiet(&upstream->stream))) {
         upstream_close(upstream, false);
         return;
     }

@@ -192,6 +192,14 @@ static uint64_t idle_limit_ms(const struct message *response)
     return 0;
 }
 
+/* The head speaks of a body that must not come (HEAD, 204, 304): if it does come, later, it must not
+ * meet the next request. */
+static bool announces_in_vain(const struct message *response)
+{
+    return response->body == BODY_NONE && (response->content_length > 0 ||
+                                           message_find(response, FIELD_TRANSFER_ENCODING) != NULL);
+}
+
 /* The final head: from here on the status is committed. Puts the head into worker->head. */
 static void begin_answer(struct exchange *exchange, const struct message *response)
 {
@@ -201,7 +209,8 @@ static void begin_answer(struct exchange *exchange, const struct message *respon
     exchange->status = response->status;
     exchange->response_has_body = response->body != BODY_NONE;
     exchange->is_early = !exchange->request_done || stream_pending(&exchange->upstream->stream) > 0;
-    exchange->upstream_keep_alive = response->keep_alive && response->body != BODY_UNTIL_EOF;
+    exchange->upstream_keep_alive =
+        response->keep_alive && response->body != BODY_UNTIL_EOF && !announces_in_vain(response);
     exchange->upstream->idle_limit_ms = idle_limit_ms(response);
     exchange->body = response->body;
     if (response->body == BODY_CHUNKED || response->body == BODY_UNTIL_EOF)

@@ -141,10 +141,16 @@ void worker_shed(struct worker *worker)
         pool_shed(CONTAINER_OF(node, struct pool, node));
 }
 
+/* Whoever gives up waiting may have been the last to use a pool, this one or the next: none goes
+ * before all are done. */
 static void sweep_pools(struct worker *worker)
 {
     LIST_FOREACH (&worker->pools, node)
+        CONTAINER_OF(node, struct pool, node)->users++;
+    LIST_FOREACH (&worker->pools, node)
         pool_sweep(CONTAINER_OF(node, struct pool, node));
+    LIST_FOREACH (&worker->pools, node)
+        pool_unuse(CONTAINER_OF(node, struct pool, node));
 }
 
 /* Draining */
@@ -269,18 +275,22 @@ static void prolong_waits(struct worker *worker, uint64_t lost_ms)
  * After a stall everything looks late: a loop that wakes up runs its timers before it reads what
  * has come meanwhile, so requests, answers and handshakes that were in time would be cut with their
  * bytes unread. And who was in the middle of something needs a round trip to go on with it. So for
- * a moment nothing expires; what is silent after that is so by itself.
+ * a moment nothing expires; what is silent after that is so by itself. One stall is forgiven between
+ * two sweeps: who can keep us busy for a second must not be able to stop all clocks.
  */
 static bool is_settling(struct worker *worker, uint64_t now_ms)
 {
     uint64_t since_ms = now_ms - worker->swept_ms;
 
     worker->swept_ms = now_ms;
-    if (since_ms > STALL_MS) {
+    if (since_ms > STALL_MS && worker->settled_ms == 0) {
         worker->settled_ms = now_ms + SETTLE_MS;
         prolong_waits(worker, since_ms);
     }
-    return now_ms < worker->settled_ms;
+    if (now_ms < worker->settled_ms)
+        return true;
+    worker->settled_ms = 0;
+    return false;
 }
 
 static void sweep_deadlines(struct worker *worker, uint64_t now_ms)

@@ -624,3 +624,127 @@ def test_failing_over_to_a_name_without_address(start, old):
     for wire in wires:
         wire.close()
     proxy.expect_broken = True
+
+
+# --- what comes behind an answer, and when
+
+
+def answers(first, pause_s=0.0, behind=b""):
+    """A backend: `first` to the first request of a connection, perhaps something later; OK to others."""
+    def play(peer, request):
+        peer.send(first)
+        if behind:
+            time.sleep(pause_s)
+            peer.send(behind)
+        while peer.next_head():
+            time.sleep(0.05)
+            peer.send(OK)
+    return play
+
+
+STRAY = b"HTTP/1.1 200 OK\r\nX-Stray: yes\r\nContent-Length: 5\r\n\r\nstray"
+
+
+def test_bytes_behind_an_answer_that_fills_the_buffer_are_no_answer(start, new):
+    """They are not even read when the answer ends: all that the reader knows is that its buffer is full."""
+    length = next(n for n in range(65400, 65536) if len(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % n) + n == 65536)
+    first = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length + b"a" * length
+    proxy = start(Proxy, start(Script, answers(first + STRAY)), new, {"workers": 1})
+    for _ in range(5):
+        with proxy.connect() as wire:
+            wire.send(head("GET", "/one") + head("GET", "/two"))
+            assert len(wire.read().body) == length
+            assert wire.read().header("X-Stray") is None
+
+
+def test_a_body_behind_the_answer_to_head_is_no_answer(start, new):
+    """In a segment of its own it comes when the next request may be under way already."""
+    backend = start(Script, answers(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(STRAY), 0.001, STRAY))
+    proxy = start(Proxy, backend, new, {"workers": 1})
+    for _ in range(5):
+        with proxy.connect() as wire:
+            wire.send(head("HEAD", "/one") + head("GET", "/two"))
+            assert wire.read("HEAD").status == 200
+            assert wire.read().header("X-Stray") is None
+
+
+def test_waiting_for_a_server_that_a_reload_takes_away(start, old, new):
+    """They wait in one worker for the place that the other has."""
+    busy = start(Script, lambda peer, request: time.sleep(3))
+    proxy = start(Proxy, busy, new, {"limits": {"upstream_connections": 1}, "failover": "none",
+                                     "timeouts": {"connect": "1s", "response_header": "3s"}})
+    wires = [proxy.connect(8) for _ in range(9)]
+    for wire in wires:
+        wire.send(head("GET", "/"))
+    time.sleep(0.3)
+    proxy.config["backends"]["old"]["servers"] = [old.url]
+    proxy.write_config()
+    assert proxy.admin("POST", "/v1/reload").status == 200
+    assert {wire.read().status for wire in wires} <= {200, 502, 503, 504}
+    for wire in wires:
+        wire.close()
+
+
+def test_a_head_that_grows_while_the_last_request_is_answered(start, new):
+    """It moves in memory, and what may still be waited for is looked at in its new place."""
+    def play(peer, request):
+        while request:
+            time.sleep(0.3)
+            peer.send(OK)
+            request = peer.next_head()
+
+    proxy = start(Proxy, start(Script, play), new, {"workers": 1, "limits": {"requests_per_connection": 2}})
+    big = head("GET", "/big", [(f"X-{i}", "v" * 500) for i in range(110)])
+    with proxy.connect() as wire:
+        wire.send(head("GET", "/1") + head("GET", "/2") + big[:20_000])
+        time.sleep(0.45)
+        wire.send(big[20_000:])
+        assert wire.read().status == 200 and wire.read().status == 200
+
+
+def test_answers_of_our_own_keep_a_connection_alive(start, old, new):
+    """Each gives the client all of its time for the next request, as others do."""
+    port = free_port()
+    proxy = start(Proxy, old, new, {
+        "listen": [{"address": f"127.0.0.1:{port}", "health_path": "/own"}], "timeouts": {"client_idle": "1s"}}, wait=False)
+    proxy.port = port
+    proxy.wait_ready()
+    with proxy.connect() as wire:
+        for _ in range(7):
+            assert wire.get("/own").status == 200
+            time.sleep(0.3)
+
+
+def test_an_empty_line_behind_a_body_does_not_hold_up_a_drain(start, old, new):
+    proxy = start(Proxy, old, new, {"timeouts": {"drain": "20s"}})
+    with proxy.connect() as wire:
+        wire.send(head("POST", "/echo", body=b"hi") + b"\r\n")
+        assert wire.read().status == 200
+        time.sleep(0.3)
+        began = time.monotonic()
+        proxy.process.signal(signal.SIGTERM)
+        assert proxy.process.wait(15) == 0 and time.monotonic() - began < 10
+
+
+def test_who_is_told_no_may_stop_sending(start, new):
+    """An early answer that takes its time is not cut because the upload rests."""
+    def play(peer, request):
+        peer.send(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 30\r\n\r\n")
+        for _ in range(30):
+            peer.send(b"x")
+            time.sleep(0.1)
+
+    proxy = start(Proxy, start(Script, play), new, {"timeouts": {"client_body": "1s"}})
+    with proxy.connect(8) as wire:
+        wire.send(head("POST", "/", {"Content-Length": "1000000"}) + b"a" * 1000)
+        assert wire.read().body == b"x" * 30
+    proxy.expect_broken = True
+
+
+def test_a_body_that_was_promised_and_never_came(start, new):
+    proxy = start(Proxy, start(Script, lambda peer, request: time.sleep(4)), new, {"timeouts": {"response_header": "1s"}})
+    with proxy.connect() as wire:
+        wire.send(head("POST", "/", {"Expect": "100-continue", "Content-Length": "5"}))
+        response = wire.read()
+        assert (response.status, response.outcome) == (408, "body_timeout"), "it is not the server's doing"
+    proxy.expect_broken = True
