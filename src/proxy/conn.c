@@ -256,9 +256,10 @@ static size_t conn_consume(struct conn *conn, struct str data)
             break;
         used_all += used;
     }
-    /* A head whose body has not come yet waits no longer. */
-    if (conn->exchange != NULL && conn->state == CONN_HTTP)
-        relay_flush(conn->exchange);
+    /* A head whose body has not come yet waits no longer; nor does that of another attempt, when
+     * the first connection was dead. */
+    while (conn->exchange != NULL && conn->state == CONN_HTTP && !relay_flush(conn->exchange))
+        ;
     return conn->state == CONN_HTTP ? used_all : data.len;
 }
 

@@ -157,7 +157,9 @@ OLD_CLIENTS = [
 # --- answers that have no body, whatever they say
 
 BODILESS = [
-    *[good(f"{code}{what}", answer(*lines, first=f"HTTP/1.1 {code} X"), b"", status=code, has=has, lacks=lacks)
+    # What announces a body in vain may still send it.
+    *[good(f"{code}{what}", answer(*lines, first=f"HTTP/1.1 {code} X"), b"", status=code, has=has, lacks=lacks,
+           kept=what in ("", " with length 0"))
       for code in (204, 304)
       for what, lines, has, lacks in (
           ("", (), (), ("Content-Length", "Transfer-Encoding")),
@@ -176,11 +178,11 @@ BODILESS = [
     good("204 to a POST", answer(first="HTTP/1.1 204 No Content"), b"", status=204, method="POST"),
     good("304 and close", answer("Connection: close", first="HTTP/1.1 304 X"), b"", status=304, kept=False),
     good("205 with length 0", with_length(first="HTTP/1.1 205 Reset Content", body=b""), b"", status=205),
-    good("HEAD with a length", answer("Content-Length: 12345"), b"", method="HEAD", has=("Content-Length: 12345",)),
-    good("HEAD with a coding", answer("Transfer-Encoding: chunked"), b"", method="HEAD", lacks=("Content-Length",)),
+    good("HEAD with a length", answer("Content-Length: 12345"), b"", method="HEAD", kept=False, has=("Content-Length: 12345",)),
+    good("HEAD with a coding", answer("Transfer-Encoding: chunked"), b"", method="HEAD", kept=False, lacks=("Content-Length",)),
     good("HEAD without framing", answer("X: y"), b"", method="HEAD", has=("X: y",), lacks=("Content-Length",)),
-    good("HEAD of a 404", answer("Content-Length: 9", first="HTTP/1.1 404 Not Found"), b"", method="HEAD", status=404),
-    good("HEAD of a 204 with a length", answer("Content-Length: 9", first="HTTP/1.1 204 X"), b"", method="HEAD",
+    good("HEAD of a 404", answer("Content-Length: 9", first="HTTP/1.1 404 Not Found"), b"", method="HEAD", kept=False, status=404),
+    good("HEAD of a 204 with a length", answer("Content-Length: 9", first="HTTP/1.1 204 X"), b"", method="HEAD", kept=False,
          status=204, lacks=("Content-Length",)),
     good("HEAD with the body", answer("Content-Length: 5", body=b"stray"), b"", method="HEAD", kept=False,
          is_followed=True, has=("Content-Length: 5",)),
@@ -189,7 +191,7 @@ BODILESS = [
     good("HEAD with an answer behind", answer("Content-Length: 65") + STRAY, b"", method="HEAD", kept=False,
          is_followed=True),
     good("HEAD behind an interim", answer("Link: x", first="HTTP/1.1 103 X") + answer("Content-Length: 7"), b"",
-         method="HEAD", interim=(103,), has=("Content-Length: 7",)),
+         method="HEAD", kept=False, interim=(103,), has=("Content-Length: 7",)),
 ]
 
 # --- interim answers

@@ -174,7 +174,7 @@ def test_once_the_answer_has_begun_any_byte_will_do(start, new):
             time.sleep(0.3)
         began = time.monotonic()
         wire.drain(4)
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 2.6
     proxy.access(outcome="body_timeout", status=200)
 
 

@@ -378,9 +378,10 @@ def test_who_takes_a_connection_that_was_idle_for_2_s(front, ledger):
 
     assert dict(ask()) == dict.fromkeys(targets, 0)
     time.sleep(0.5)
-    assert dict(ask()) == dict.fromkeys(targets, 1), "all take one that has just been used"
+    # The answer to HEAD announces a body, which may still come: nobody uses its connection again.
+    assert dict(ask()) == {name: 0 if name == "HEAD" else 1 for name in targets}, "one that has just been used"
     time.sleep(2.5)
-    assert dict(ask()) == {name: 2 if name in SAFE else 0 for name in targets}
+    assert dict(ask()) == {name: 2 if name in SAFE and name != "HEAD" else 0 for name in targets}
 
 
 @contextlib.contextmanager
