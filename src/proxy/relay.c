@@ -145,6 +145,11 @@ static void write_response_head(struct exchange *exchange, const struct message 
 {
     const struct config *config = exchange->adopted->snapshot->config;
     bool interim = response->status < 200 && response->status != 101;
+    struct str cookie = interim ? STR("") : exchange_set_cookie(exchange);
+
+    /* What a cache may give to others must not hand them this user's bucket. */
+    if (!str_is_empty(cookie) && message_is_shared(response))
+        cookie = STR("");
     struct forward_response forward = {
         .message = response,
         .body = exchange->body,
@@ -155,8 +160,7 @@ static void write_response_head(struct exchange *exchange, const struct message 
         .date = worker_date(exchange->conn->worker),
         .request_id = forward_request_id(&exchange->request,
                                          str_from(exchange->request_id, REQUEST_ID_BYTES)),
-        .set_cookie =
-            interim || message_is_shared(response) ? STR("") : exchange_set_cookie(exchange),
+        .set_cookie = cookie,
         .backend_authority = backend_authority(exchange),
         .server_authority = str_of(exchange->server->server->authority),
         .client_authority = exchange->request.authority,
