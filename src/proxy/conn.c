@@ -76,7 +76,7 @@ static void set_clock(struct conn *conn, enum conn_clock clock)
 
     conn->clock = clock;
     conn->pending_before = stream_pending(&conn->stream);
-    if (clock == CLOCK_BODY) {
+    if (clock == CLOCK_BODY && conn->exchange != NULL) {
         conn->body_before = conn->exchange->received_bytes;
         conn->answer_before = conn->exchange->sent_bytes;
     }
