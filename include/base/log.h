@@ -47,6 +47,14 @@ struct log_field {
 void log_fields(enum log_level level, const char *message, const struct log_field *fields,
                 size_t count);
 
+/*
+ * Whether something that happens again and again is to be told now: once in LOG_AGAIN_MS. `told_ms`
+ * is the caller's, 0 at first, and may be shared by threads, each with its own idea of `now_ms`
+ * (monotonic): one of them tells.
+ */
+#define LOG_AGAIN_MS 10000
+bool log_is_due(_Atomic uint64_t *told_ms, uint64_t now_ms);
+
 /* Whole lines, each ended by '\n', as they are (access lines of a worker). */
 void log_lines(struct str lines);
 

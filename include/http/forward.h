@@ -54,8 +54,8 @@ struct forward_request {
  * Appends the request head. Framing: the message's own body kind. Trusted: X-Forwarded-For is
  * extended with peer_ip; of all other X-Forwarded-*, Forwarded and X-Real-IP those stay that a
  * proxy of the kind `edge` writes. Not trusted: X-Forwarded-For is peer_ip, and none of the
- * others stays. Max-Forwards of an OPTIONS is counted down. Then X-Forwarded-Proto, -Host and -Port are added where they are missing: the host is the
- * authority that was asked; the port the listener's, or, behind a trusted peer, the one in that
+ * others stays. Max-Forwards of an OPTIONS is counted down. Then X-Forwarded-Proto, -Host and
+ * -Port are added where they are missing: the host is the authority that was asked; the port the listener's, or, behind a trusted peer, the one in that
  * authority, or its scheme's. An X-Request-ID of 1..128 bytes [A-Za-z0-9._-] is kept, anything else
  * replaced. Fields named client_ip_header or secret_header are dropped, whoever sent them, before
  * ours are added; so are those that differ from any of all these by '_' for '-' alone.

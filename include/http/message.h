@@ -127,6 +127,9 @@ bool message_read_fields(struct message *message, struct connection_wishes *wish
 /* For the parser: authority, path and query from a target that strict has accepted. */
 void message_split_target(struct message *message);
 
+/* Cuts the next protocol that a tunnel may be off a list of Upgrade: any but h2c; false: no more. */
+bool message_next_tunnel(struct str *list, struct str *protocol);
+
 /* Upgrade holds something other than h2c, which no backend must be asked for through us. */
 bool message_offers_upgrade(const struct message *message);
 

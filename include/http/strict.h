@@ -50,10 +50,9 @@ const char *strict_fault_text(enum strict_fault fault);
 
 /* `head` is the whole head through its empty line. `max_fields` bounds the field lines. */
 enum strict_fault strict_request(struct str head, unsigned max_fields);
+enum strict_fault strict_response(struct str head, unsigned max_fields);
 
 /* The first line alone, of a head that is not whole yet: STRICT_OK also when it has not ended. */
 enum strict_fault strict_request_line(struct str front);
-
-enum strict_fault strict_response(struct str head, unsigned max_fields);
 
 #endif

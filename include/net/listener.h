@@ -28,9 +28,6 @@ struct listener;
 /* `fd` is the callee's: non-blocking, close-on-exec, Nagle off, keep-alive on. */
 typedef void (*listener_cb)(struct listener *listener, int fd, const struct addr *client);
 
-/* Between two lines about connections that wait. */
-#define LISTENER_TOLD_MS 10000
-
 /* Of an answer, written and not sent yet, for each connection. */
 #define LISTENER_UNSENT_BYTES (64 * 1024)
 
@@ -43,7 +40,7 @@ struct listener {
     uv_poll_t poll;
     uv_timer_t pause;
     unsigned open_handles;
-    uint64_t told_ms; /* when it was told last that connections wait; loop time */
+    _Atomic uint64_t told_ms; /* log_is_due: that connections wait */
 };
 
 /*

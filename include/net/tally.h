@@ -24,7 +24,7 @@ bool tally_acquire(struct tally *tally, const struct addr *addr, unsigned most) 
 /* One less: for each tally_acquire that was true. */
 void tally_release(struct tally *tally, const struct addr *addr);
 
-/* How many it has, how many addresses are known, and how many there is room for. */
+/* Inside, for tests: how many it has, how many addresses are known, and how many there is room for. */
 unsigned tally_of(struct tally *tally, const struct addr *addr);
 size_t tally_addresses(struct tally *tally);
 size_t tally_room(struct tally *tally);

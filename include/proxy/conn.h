@@ -34,7 +34,7 @@ enum conn_state {
  * CLOCK_BODY starts anew with each limits.body_rate x timeouts.client_body bytes of the body, not
  * with each byte: so a client that sends nothing has one client_body, and one that trickles no more
  * than that for each run of so many bytes. Any byte does where the rate is 0, and once the answer
- * has begun. It stops while a server that is behind keeps us from reading.
+ * has begun; and who is being told an answer may rest as long as bytes of it go out. It stops while a server that is behind keeps us from reading.
  */
 enum conn_clock {
     CLOCK_NONE = 0, /* nothing: it is the server's turn */

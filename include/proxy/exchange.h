@@ -94,6 +94,12 @@ struct exchange {
     uint64_t started_ns, first_byte_ns;
 };
 
+/* The configuration that it was decided on. */
+static inline const struct config *exchange_config(const struct exchange *exchange)
+{
+    return exchange->adopted->snapshot->config;
+}
+
 /*
  * A request head has arrived, whole. Copies it, decides, and goes as far as it can without waiting.
  * May finish, and so free, the exchange before it returns: see conn->exchange.

@@ -49,12 +49,13 @@ struct worker_deadlines {
 
 /* What all workers of a process share. */
 struct worker_shared {
-    _Atomic uint64_t draws;         /* the next term of the draw sequence */
-    _Atomic unsigned connections;   /* of clients, open now */
-    _Atomic bool has_been_up;       /* a health check of ours has seen a server that was well */
-    atomic_bool short_of_memory;    /* set by the control thread: no new clients meanwhile */
-    _Atomic uint64_t full_told_ms;  /* when it was told last that connections are turned away, */
-    _Atomic uint64_t tally_told_ms; /* and that those of one client are */
+    _Atomic uint64_t draws;       /* the next term of the draw sequence */
+    _Atomic unsigned connections; /* of clients, open now */
+    _Atomic bool has_been_up;     /* a health check of ours has seen a server that was well */
+    atomic_bool short_of_memory;  /* set by the control thread: no new clients meanwhile */
+    /* when it was told last (log_is_due) that there is no place left, that one client has too many
+     * connections, that a PROXY header was missing */
+    _Atomic uint64_t full_told_ms, tally_told_ms, preface_told_ms;
     struct tally *tally;            /* owned; limits.connections_per_client: who has how many */
     unsigned connections_max;       /* fixed at start; what the descriptors allow */
     char via[VIA_BYTES];            /* fixed at start: our name in Via, and nobody else's */
@@ -97,7 +98,6 @@ struct worker {
     struct buf head;
     struct buf set_cookie;
 
-    uint64_t preface_told_ms;     /* when it was told last that a PROXY header was missing */
     struct buf access;            /* access lines since the last sweep */
     uint64_t ordinal;             /* of requests, for the access sample */
     uint64_t random[2];           /* state of the request id generator */

@@ -186,6 +186,14 @@ void log_fields(enum log_level level, const char *message, const struct log_fiel
     buf_deinit(&line);
 }
 
+bool log_is_due(_Atomic uint64_t *told_ms, uint64_t now_ms)
+{
+    uint64_t before_ms = atomic_load_explicit(told_ms, memory_order_relaxed);
+
+    return (before_ms == 0 || now_ms >= before_ms + LOG_AGAIN_MS) &&
+           atomic_compare_exchange_strong(told_ms, &before_ms, now_ms);
+}
+
 /* ---- the writer thread ---- */
 
 /* O_NONBLOCK is for a FIFO: without a reader it is an error, not a wait. Files ignore it. */

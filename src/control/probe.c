@@ -19,14 +19,13 @@
 #include "control/probe.h"
 
 #include <stdio.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "control/certificates.h"
 #include "control/probe_http.h"
+#include "net/shortage.h"
 #include "net/stream.h"
 
 /* A timer later than this has cost the check time. */
@@ -321,40 +320,12 @@ static bool has_next_addr(const struct probe *probe)
     return probe->addr_index + 1 < server_of(probe)->addr_count;
 }
 
-/* Whether this machine has an address of its own to talk to that one from. Asked with UDP, which
- * sends nothing, and whose ports are others. */
-static bool has_way_to(const struct addr *addr)
-{
-    int fd = socket(addr->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool has_way = fd == -1 || connect(fd, &addr->any, addr_len(addr)) == 0;
-
-    if (fd != -1)
-        close(fd);
-    return has_way;
-}
-
+/* That is being tried; NULL: its name has none any more. */
 static const struct addr *present_addr(const struct probe *probe)
 {
     const struct controller_server *server = server_of(probe);
 
-    return &server->addrs[probe->addr_index % server->addr_count];
-}
-
-/* Without IPv6 every address of it is "not available" as well: that is the server's trouble. */
-static bool is_shortage(const struct probe *probe, int status)
-{
-    switch (status) {
-    case UV_EMFILE:
-    case UV_ENFILE:
-    case UV_ENOBUFS:
-    case UV_ENOMEM:
-    case UV_EAGAIN:
-        return true;
-    case UV_EADDRNOTAVAIL:
-        return server_of(probe)->addr_count > 0 && has_way_to(present_addr(probe));
-    default:
-        return false;
-    }
+    return server->addr_count == 0 ? NULL : &server->addrs[probe->addr_index % server->addr_count];
 }
 
 static void note_shortage(struct probe *probe, int status)
@@ -393,7 +364,7 @@ static void on_connect(struct stream *stream, int status)
         return;
     }
     describe(probe, status, detail);
-    if (is_shortage(probe, status))
+    if (shortage_is_ours(status, present_addr(probe)))
         note_shortage(probe, status);
     connect_failed(probe, detail);
 }
@@ -441,7 +412,7 @@ static void open_connection(struct probe *probe)
     status = stream_connect(&probe->stream, present_addr(probe));
     if (status == 0)
         return;
-    if (is_shortage(probe, status))
+    if (shortage_is_ours(status, present_addr(probe)))
         note_shortage(probe, status);
     connect_failed(probe, uv_strerror(status));
 }

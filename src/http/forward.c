@@ -202,9 +202,7 @@ static void put_upgrade(struct pen *pen, struct str list)
     bool any = false;
 
     PEN_PUT(pen, "Connection: upgrade\r\nUpgrade: ");
-    while (str_next_part(&list, ',', &token)) {
-        if (token.len == 0 || str_eq_nocase(token, STR("h2c")))
-            continue;
+    while (message_next_tunnel(&list, &token)) {
         if (any)
             PEN_PUT(pen, ", ");
         pen_put(pen, token);

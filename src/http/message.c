@@ -175,20 +175,24 @@ bool message_read_fields(struct message *message, struct connection_wishes *wish
     return true;
 }
 
-/* Whether a list names what a tunnel may be: h2c is for whoever reads HTTP/2. */
-static bool names_tunnel(struct str list, struct str token)
+bool message_next_tunnel(struct str *list, struct str *protocol)
 {
-    return token.len > 0 && !str_eq_nocase(token, STR("h2c")) && str_list_has(list, token);
+    while (str_next_part(list, ',', protocol))
+        if (protocol->len > 0 && !str_eq_nocase(*protocol, STR("h2c")))
+            return true;
+    return false;
 }
 
 bool message_upgrade_is_offered(const struct message *response, const struct message *request)
 {
     struct str list = response->upgrade;
-    struct str token;
+    struct str token, tunnel;
 
-    while (str_next_part(&list, ',', &token))
-        if (!names_tunnel(request->upgrade, token))
+    while (str_next_part(&list, ',', &token)) {
+        struct str one = token;
+        if (!message_next_tunnel(&one, &tunnel) || !str_list_has(request->upgrade, token))
             return false;
+    }
     return response->upgrade.len > 0;
 }
 
@@ -230,12 +234,9 @@ bool message_is_shared(const struct message *response)
 bool message_offers_upgrade(const struct message *message)
 {
     struct str list = message->upgrade;
-    struct str token;
+    struct str protocol;
 
-    while (str_next_part(&list, ',', &token))
-        if (token.len > 0 && !str_eq_nocase(token, STR("h2c")))
-            return true;
-    return false;
+    return message_next_tunnel(&list, &protocol);
 }
 
 /* http://authority/path?query */

@@ -128,10 +128,8 @@ static void on_pause_over(uv_timer_t *timer)
 static void pause_accepting(struct listener *listener, int number)
 {
     char text[ADDR_TEXT_BYTES];
-    uint64_t now_ms = uv_now(listener->poll.loop);
 
-    if (listener->told_ms == 0 || now_ms - listener->told_ms >= LISTENER_TOLD_MS) {
-        listener->told_ms = now_ms;
+    if (log_is_due(&listener->told_ms, uv_now(listener->poll.loop))) {
         log_event(LOG_WARN, "connections wait: no descriptors left",
                   LOG_STR("listen", addr_format(&listener->address, text)),
                   LOG_TEXT("error", strerror(number)));

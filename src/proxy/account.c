@@ -16,7 +16,7 @@
  * no fault of the server, and must not eject it. */
 static bool is_for_a_strange_name(const struct exchange *exchange, enum outcome outcome)
 {
-    const struct config *config = exchange->adopted->snapshot->config;
+    const struct config *config = exchange_config(exchange);
 
     return config->backends[exchange->decision.side].host == HOST_CLIENT &&
            (outcome == OUTCOME_PLATFORM_404 || outcome == OUTCOME_TLS_UNTRUSTED ||
@@ -33,7 +33,7 @@ void account_attempt(struct exchange *exchange, enum outcome outcome)
     counter_add(&worker->counters->attempts[server->side][outcome], 1);
     if (blame != BLAME_SERVER && blame != BLAME_NOBODY)
         return;
-    if (outcome_row(outcome)->blame == BLAME_SERVER && is_for_a_strange_name(exchange, outcome))
+    if (blame == BLAME_SERVER && is_for_a_strange_name(exchange, outcome))
         return;
     /* A stale connection says nothing about the server: any may close what it likes when idle. */
     if (outcome == OUTCOME_STALE)
@@ -48,7 +48,7 @@ void account_attempt(struct exchange *exchange, enum outcome outcome)
 static void account_line(struct exchange *exchange, uint64_t duration_us)
 {
     struct worker *worker = exchange->conn->worker;
-    const struct config *config = exchange->adopted->snapshot->config;
+    const struct config *config = exchange_config(exchange);
     const struct policy *policy = &exchange->adopted->snapshot->policy;
     const struct decision *decision = &exchange->decision;
     char ip[ADDR_TEXT_BYTES];

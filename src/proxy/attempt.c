@@ -22,6 +22,7 @@
 #include "config/host.h"
 #include "http/forward.h"
 #include "http/rewrite.h"
+#include "net/shortage.h"
 #include "proxy/account.h"
 #include "proxy/relay.h"
 #include "proxy/reply.h"
@@ -32,11 +33,6 @@
 
 /* Addresses of one server that one request tries: each may cost timeouts.connect. */
 #define ADDRS_TRIED_MAX 4
-
-static const struct config *config_of(const struct exchange *exchange)
-{
-    return exchange->adopted->snapshot->config;
-}
 
 /* What only one server knows: Engine.IO's polling requests, once the connection has its id. */
 static bool is_bound(const struct exchange *exchange)
@@ -52,8 +48,10 @@ static bool is_repeatable(const struct exchange *exchange)
 
 /* Acquire */
 
-static enum outcome outcome_of_connect(int status)
+static enum outcome outcome_of_connect(int status, const struct addr *to)
 {
+    if (shortage_is_ours(status, to))
+        return OUTCOME_OVERLOADED;
     switch (status) {
     case UV_ECONNREFUSED:
         return OUTCOME_CONNECT_REFUSED;
@@ -61,11 +59,6 @@ static enum outcome outcome_of_connect(int status)
         return OUTCOME_CONNECT_TIMEOUT;
     case UV_EPROTO:
         return OUTCOME_TLS_FAILED;
-    case UV_EMFILE:
-    case UV_ENFILE:
-    case UV_EADDRNOTAVAIL:
-    case UV_ENOBUFS:
-        return OUTCOME_OVERLOADED;
     default:
         return OUTCOME_CONNECT_FAILED;
     }
@@ -85,7 +78,7 @@ static bool is_fit(const struct exchange *exchange, enum side side, unsigned ind
     const struct adopted *adopted = exchange->adopted;
     const struct server *server = adopted->snapshot->backends[side].servers[index].server;
     const struct pool *pool = adopted->pools[side][index];
-    unsigned most = config_of(exchange)->limits.upstream_connections;
+    unsigned most = exchange_config(exchange)->limits.upstream_connections;
 
     if ((exchange->tried[side] & (UINT64_C(1) << index)) != 0)
         return false;
@@ -117,7 +110,7 @@ static void send_head(struct exchange *exchange);
 
 static const struct config_backend *backend_of(const struct exchange *exchange)
 {
-    return &config_of(exchange)->backends[exchange->decision.side];
+    return &exchange_config(exchange)->backends[exchange->decision.side];
 }
 
 /* The Host that the server is sent. */
@@ -148,7 +141,7 @@ static void wait_for_place(struct exchange *exchange)
 
     if (exchange->state != EXCHANGE_WAIT) {
         exchange->state = EXCHANGE_WAIT;
-        exchange->wait_until_ms = now_ms + config_of(exchange)->timeouts.connect;
+        exchange->wait_until_ms = now_ms + exchange_config(exchange)->timeouts.connect;
         pool_wait(exchange->pool, exchange);
     } else if (now_ms >= exchange->wait_until_ms) {
         reply_outcome(exchange, exchange->is_skewed ? OUTCOME_SKEW : OUTCOME_OVERLOADED, NULL);
@@ -161,7 +154,8 @@ static bool take_place(const struct exchange *exchange)
     const struct pool *pool = exchange->pool;
 
     return (exchange->state == EXCHANGE_WAIT || list_is_empty(&pool->waiting)) &&
-           upstream_take_place(pool->server, config_of(exchange)->limits.upstream_connections);
+           upstream_take_place(pool->server,
+                               exchange_config(exchange)->limits.upstream_connections);
 }
 
 static void connect_server(struct exchange *exchange)
@@ -182,14 +176,14 @@ static void connect_server(struct exchange *exchange)
         return;
     if (status == UV_EMFILE || status == UV_ENFILE)
         worker_shed(exchange->conn->worker);
-    attempt_failed(exchange, outcome_of_connect(status));
+    attempt_failed(exchange, outcome_of_connect(status, &server->addrs[index]));
 }
 
 /* One attempt at exchange->server: over an idle connection when that is safe, else over a new one.
  */
 static void try_server(struct exchange *exchange)
 {
-    const struct config *config = config_of(exchange);
+    const struct config *config = exchange_config(exchange);
     bool may_repeat = is_repeatable(exchange);
     uint64_t max_idle_ms = may_repeat ? config->timeouts.upstream_idle : UNSAFE_IDLE_MS;
 
@@ -252,13 +246,13 @@ static bool may_tell_secret(const struct exchange *exchange)
 {
     struct str host = host_for(exchange);
 
-    return host_may_have_secret(config_of(exchange), backend_of(exchange), host) ||
+    return host_may_have_secret(exchange_config(exchange), backend_of(exchange), host) ||
            stream_tls_covers(&exchange->conn->stream, rewrite_bare_host(host));
 }
 
 static void write_request_head(struct exchange *exchange, struct buf *out)
 {
-    const struct config *config = config_of(exchange);
+    const struct config *config = exchange_config(exchange);
     struct conn *conn = exchange->conn;
     char client_ip[ADDR_TEXT_BYTES];
     struct forward_request forward = {
@@ -324,7 +318,7 @@ void attempt_on_connect(struct exchange *exchange, int status)
         exchange->detail = stream_tls_error(stream);
     attempt_failed(exchange, stream_tls_fault(stream) == TLS_UNTRUSTED
                                  ? OUTCOME_TLS_UNTRUSTED
-                                 : outcome_of_connect(status));
+                                 : outcome_of_connect(status, &exchange->upstream->address));
 }
 
 /* Again, or over */
@@ -365,7 +359,7 @@ static bool go_elsewhere(struct exchange *exchange)
 {
     if (is_bound(exchange))
         return false;
-    if (exchange->retries < config_of(exchange)->retry.attempts) {
+    if (exchange->retries < exchange_config(exchange)->retry.attempts) {
         exchange->retries++;
         if (acquire_on_side(exchange))
             return true;
@@ -376,7 +370,7 @@ static bool go_elsewhere(struct exchange *exchange)
 /* Starts another attempt if the rules allow one. */
 static bool try_again(struct exchange *exchange, enum outcome outcome)
 {
-    bool may_repeat = is_repeatable(exchange) && config_of(exchange)->retry.attempts > 0;
+    bool may_repeat = is_repeatable(exchange) && exchange_config(exchange)->retry.attempts > 0;
 
     if (!exchange->is_replayable || exchange->answered)
         return false;
@@ -433,7 +427,7 @@ bool attempt_pass_over(struct exchange *exchange, enum outcome outcome)
     if (!exchange->is_replayable || is_bound(exchange) || (was_seen && !is_repeatable(exchange)))
         return false;
     bool may_move =
-        exchange->retries < config_of(exchange)->retry.attempts && has_other_server(exchange);
+        exchange->retries < exchange_config(exchange)->retry.attempts && has_other_server(exchange);
     if (!may_move && !may_fail_over(exchange, &elsewhere))
         return false;
     drop_attempt(exchange, outcome);

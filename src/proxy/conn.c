@@ -166,13 +166,10 @@ void conn_on_deadline(struct deadline *deadline)
 
 /* Reading */
 
-/* Of a head that is larger than may be, its front: when no line has ended in it, it is the target
- * that is too long. A CRLF may come before the line. */
-static enum outcome outcome_of_large_head(struct str front)
+/* Whether the request line has ended. A CRLF may come before it. */
+static bool has_request_line(struct str front)
 {
-    size_t from = str_starts_with(front, STR("\r\n")) ? 2 : 0;
-
-    return str_find_char(front, '\n', from) < 0 ? OUTCOME_TARGET_TOO_LONG : OUTCOME_HEAD_TOO_LARGE;
+    return str_find_char(front, '\n', str_starts_with(front, STR("\r\n")) ? 2 : 0) >= 0;
 }
 
 /*
@@ -181,9 +178,7 @@ static enum outcome outcome_of_large_head(struct str front)
  */
 static size_t judge_line(struct conn *conn, struct str data)
 {
-    size_t line = str_starts_with(data, STR("\r\n")) ? 2 : 0;
-
-    if (conn->has_line || str_find_char(data, '\n', line) < 0)
+    if (conn->has_line || !has_request_line(data))
         return 0;
     conn->has_line = true;
     enum strict_fault fault = strict_request_line(data);
@@ -201,7 +196,11 @@ static size_t take_head(struct conn *conn, struct str data)
     size_t len = parser_find_head(data, &conn->searched);
 
     if (len > most || (len == 0 && data.len > most)) {
-        exchange_refuse(conn, outcome_of_large_head(str_slice(data, 0, most)), NULL);
+        /* When no line has ended in so many bytes, it is the target that is too long. */
+        exchange_refuse(conn,
+                        has_request_line(str_slice(data, 0, most)) ? OUTCOME_HEAD_TOO_LARGE
+                                                                   : OUTCOME_TARGET_TOO_LONG,
+                        NULL);
         return data.len;
     }
     if (len == 0)

@@ -22,21 +22,7 @@
 #include "net/proxy_header.h"
 #include "proxy/reply.h"
 
-/* Between two lines about connections that were refused for the same reason. */
-#define REFUSED_TOLD_MS 10000
-
 /* Places */
-
-/* Whether it is time to tell again. Workers may come at once, each with its own idea of now, also
- * before the other's: one of them tells. */
-static bool is_to_be_told(const struct worker *worker, _Atomic uint64_t *told_ms)
-{
-    uint64_t now_ms = worker_now_ms(worker);
-    uint64_t before_ms = atomic_load_explicit(told_ms, memory_order_relaxed);
-
-    return (before_ms == 0 || now_ms >= before_ms + REFUSED_TOLD_MS) &&
-           atomic_compare_exchange_strong(told_ms, &before_ms, now_ms);
-}
 
 /* A place among all workers' client connections, or none. */
 static bool take_place(struct worker *worker)
@@ -50,7 +36,7 @@ static bool take_place(struct worker *worker)
     if (atomic_fetch_add_explicit(&common->connections, 1, memory_order_relaxed) < most)
         return true;
     atomic_fetch_sub_explicit(&common->connections, 1, memory_order_relaxed);
-    if (is_to_be_told(worker, &common->full_told_ms))
+    if (log_is_due(&common->full_told_ms, worker_now_ms(worker)))
         log_event(LOG_WARN, "connections refused: there are as many as may be (limits.connections)",
                   LOG_U64("connections_max", most));
     return false;
@@ -66,7 +52,7 @@ static bool count_client(struct conn *conn)
     if (most == 0 || trust_of_address(&config->forwarded, &conn->client) != NULL)
         return true;
     conn->is_tallied = tally_acquire(common->tally, &conn->client, most);
-    if (!conn->is_tallied && is_to_be_told(conn->worker, &common->tally_told_ms))
+    if (!conn->is_tallied && log_is_due(&common->tally_told_ms, worker_now_ms(conn->worker)))
         log_event(LOG_WARN,
                   "connection refused: too many from one address (limits.connections_per_client)",
                   LOG_STR("from", conn_client_ip(conn)), LOG_TEXT("port", conn->port));
@@ -84,19 +70,25 @@ void conn_give_place(struct conn *conn)
     conn->is_tallied = false;
 }
 
-/* No room: says so as far as one write goes, and leaves the rest to the kernel. With TLS saying so
- * would take the handshake for which there is no room. */
-static void turn_away(struct worker *worker, const struct listener *listener, int fd)
+/* No room: what is said about it. With TLS nothing, since that would take the handshake for which
+ * there is no room. */
+static void write_refusal(struct worker *worker, unsigned listener, struct buf *out)
+{
+    counter_add(&worker->counters->refused[status_class(503)], 1);
+    if (worker->adopted->snapshot->keys[listener] == NULL)
+        reply_overloaded(out);
+}
+
+/* As far as one write goes; the rest is the kernel's. */
+static void turn_away(struct worker *worker, unsigned listener, int fd)
 {
     struct buf answer = BUF_EMPTY;
 
-    counter_add(&worker->counters->refused[5], 1);
-    if (worker->adopted->snapshot->keys[listener - worker->listeners] == NULL) {
-        reply_overloaded(&answer);
-        struct str bytes = buf_str(&answer);
+    write_refusal(worker, listener, &answer);
+    struct str bytes = buf_str(&answer);
+    if (bytes.len > 0)
         (void)!send(fd, bytes.data, bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        buf_deinit(&answer);
-    }
+    buf_deinit(&answer);
     shutdown(fd, SHUT_WR);
     close(fd);
 }
@@ -104,17 +96,14 @@ static void turn_away(struct worker *worker, const struct listener *listener, in
 /* The same, once its PROXY header has been read. It does not linger: others wait for its place. */
 static void turn_conn_away(struct conn *conn)
 {
-    struct worker *worker = conn->worker;
     struct buf answer = BUF_EMPTY;
 
-    counter_add(&worker->counters->refused[5], 1);
-    if (worker->adopted->snapshot->keys[conn->listener] == NULL) {
-        reply_overloaded(&answer);
-        struct str bytes = buf_str(&answer);
-        struct iovec iov = {.iov_base = (char *)bytes.data, .iov_len = bytes.len};
+    write_refusal(conn->worker, conn->listener, &answer);
+    struct str bytes = buf_str(&answer);
+    struct iovec iov = {.iov_base = (char *)bytes.data, .iov_len = bytes.len};
+    if (bytes.len > 0)
         (void)!stream_write(&conn->stream, &iov, 1);
-        buf_deinit(&answer);
-    }
+    buf_deinit(&answer);
     conn_close(conn, false);
 }
 
@@ -159,11 +148,9 @@ static void set_client(struct conn *conn, const struct addr *client, const struc
 static void tell_bad_preface(struct conn *conn)
 {
     struct worker *worker = conn->worker;
-    uint64_t now_ms = worker_now_ms(worker);
 
-    if (worker->preface_told_ms != 0 && now_ms - worker->preface_told_ms < REFUSED_TOLD_MS)
+    if (!log_is_due(&worker->common->preface_told_ms, worker_now_ms(worker)))
         return;
-    worker->preface_told_ms = now_ms;
     log_event(LOG_WARN, "connection refused: no valid PROXY header in front (proxy_protocol: true)",
               LOG_STR("from", conn_client_ip(conn)), LOG_TEXT("port", conn->port));
 }
@@ -213,20 +200,22 @@ void conn_read_preface(struct conn *conn, struct str data)
 void conn_accept(struct worker *worker, struct listener *listener, int fd,
                  const struct addr *client)
 {
+    unsigned index = (unsigned)(listener - worker->listeners);
+
     if (!take_place(worker)) {
-        turn_away(worker, listener, fd);
+        turn_away(worker, index, fd);
         return;
     }
     struct conn *conn = mem_zalloc(1, sizeof(*conn));
     conn->worker = worker;
-    conn->listener = (unsigned)(listener - worker->listeners);
+    conn->listener = index;
     counter_add(&worker->counters->connections, 1);
     set_client(conn, client, &listener->address);
     bool has_preface = worker_config(worker)->listen[conn->listener].proxy_protocol;
     if (!has_preface && !count_client(conn)) {
         conn_give_place(conn);
         mem_free(conn);
-        turn_away(worker, listener, fd);
+        turn_away(worker, index, fd);
         return;
     }
     list_init(&conn->node);

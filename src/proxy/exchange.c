@@ -30,11 +30,6 @@
  * them must not cost more than a lookup. forward.c passes on no more than 30. */
 #define FORWARDED_HOPS_MAX 30
 
-static const struct config *config_of(const struct exchange *exchange)
-{
-    return exchange->adopted->snapshot->config;
-}
-
 /* Life cycle */
 
 /* A fresh one, or one that ended before: it keeps its memory for fields. */
@@ -141,7 +136,7 @@ void exchange_abort(struct exchange *exchange, enum outcome outcome)
 struct str exchange_set_cookie(const struct exchange *exchange)
 {
     struct worker *worker = exchange->conn->worker;
-    const struct sticky *sticky = &config_of(exchange)->sticky;
+    const struct sticky *sticky = &exchange_config(exchange)->sticky;
     struct cookie_attributes attributes = sticky->cookie;
     char mark[BUCKET_MARK_BYTES];
 
@@ -161,7 +156,7 @@ struct str exchange_set_cookie(const struct exchange *exchange)
  * trust. */
 static void find_client(struct exchange *exchange, const struct config_trust *hop)
 {
-    const struct config_forwarded *forwarded = &config_of(exchange)->forwarded;
+    const struct config_forwarded *forwarded = &exchange_config(exchange)->forwarded;
     struct addr address;
 
     exchange->edge = hop->edge;
@@ -181,7 +176,7 @@ static void find_client(struct exchange *exchange, const struct config_trust *ho
 static void believe_forwarded(struct exchange *exchange)
 {
     const struct config_trust *hop =
-        trust_of_address(&config_of(exchange)->forwarded, &exchange->conn->client);
+        trust_of_address(&exchange_config(exchange)->forwarded, &exchange->conn->client);
     const struct field *proto = message_find(&exchange->request, FIELD_X_FORWARDED_PROTO);
 
     if (hop == NULL)
@@ -240,7 +235,7 @@ static bool has_long_field(const struct message *request, size_t most)
 static enum outcome check_request(const struct exchange *exchange)
 {
     const struct message *request = &exchange->request;
-    const struct config_limits *limits = &config_of(exchange)->limits;
+    const struct config_limits *limits = &exchange_config(exchange)->limits;
     uint64_t body_max = limits->body_bytes;
 
     if (request->target.len > limits->target_bytes)

@@ -22,7 +22,7 @@
 
 static const struct config_listen *listen_of(const struct exchange *exchange)
 {
-    return &exchange->adopted->snapshot->config->listen[exchange->conn->listener];
+    return &exchange_config(exchange)->listen[exchange->conn->listener];
 }
 
 static bool is_reading(const struct exchange *exchange)

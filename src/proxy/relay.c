@@ -23,7 +23,7 @@
 /* Keeps the body for a second try, as long as it is small. */
 static void keep_for_replay(struct exchange *exchange, const struct slices *slices)
 {
-    size_t most = exchange->adopted->snapshot->config->retry.replay_bytes;
+    size_t most = exchange_config(exchange)->retry.replay_bytes;
 
     if (!exchange->is_replayable)
         return;
@@ -92,7 +92,7 @@ bool relay_flush(struct exchange *exchange)
 
 void relay_request(struct exchange *exchange, const struct slices *slices, bool last)
 {
-    uint64_t most = exchange->adopted->snapshot->config->limits.body_bytes;
+    uint64_t most = exchange_config(exchange)->limits.body_bytes;
 
     exchange->awaits_continue = false;
     exchange->received_bytes += slices->bytes;
@@ -134,7 +134,7 @@ void relay_client_drained(struct exchange *exchange)
 static struct str backend_authority(const struct exchange *exchange)
 {
     const struct config_backend *backend =
-        &exchange->adopted->snapshot->config->backends[exchange->decision.side];
+        &exchange_config(exchange)->backends[exchange->decision.side];
 
     return backend->host == HOST_LITERAL ? backend->host_literal
                                          : str_of(exchange->server->server->authority);
@@ -143,7 +143,7 @@ static struct str backend_authority(const struct exchange *exchange)
 static void write_response_head(struct exchange *exchange, const struct message *response,
                                 struct buf *out)
 {
-    const struct config *config = exchange->adopted->snapshot->config;
+    const struct config *config = exchange_config(exchange);
     bool interim = response->status < 200 && response->status != 101;
     struct str cookie = interim ? STR("") : exchange_set_cookie(exchange);
 
@@ -339,7 +339,7 @@ static enum head_step take_head(struct exchange *exchange, struct str data, size
 {
     struct worker *worker = exchange->conn->worker;
     struct upstream *upstream = exchange->upstream;
-    size_t most = exchange->adopted->snapshot->config->limits.head_bytes;
+    size_t most = exchange_config(exchange)->limits.head_bytes;
     size_t len = parser_find_head(data, &upstream->searched);
 
     if (len > most || (len == 0 && data.len > most)) {

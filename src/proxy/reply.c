@@ -24,7 +24,7 @@ static void write_body(struct buf *out, const char *code, const char *text, cons
 /* When it is worth coming back: a server that is well again is up after so many checks. */
 static struct str retry_after(const struct exchange *exchange, struct buf *text)
 {
-    const struct config *config = exchange->adopted->snapshot->config;
+    const struct config *config = exchange_config(exchange);
     const struct health_policy *health = &config->backends[exchange->decision.home].health;
     uint64_t ms = health->interval_ms * health->healthy_threshold;
 

@@ -495,3 +495,14 @@ Test(log, reopening_does_nothing_to_stdout)
     cr_expect(str_eq(read_until(reader, STR("one\n")), STR("one\n")));
     cr_expect_eq(write(STDOUT_FILENO, "x", 1), 1);
 }
+
+Test(log_due, once_for_a_while)
+{
+    _Atomic uint64_t told_ms = 0;
+
+    cr_expect(log_is_due(&told_ms, 5));
+    cr_expect_not(log_is_due(&told_ms, 6));
+    cr_expect_not(log_is_due(&told_ms, 3), "another thread's idea of now");
+    cr_expect_not(log_is_due(&told_ms, 5 + LOG_AGAIN_MS - 1));
+    cr_expect(log_is_due(&told_ms, 5 + LOG_AGAIN_MS));
+}
