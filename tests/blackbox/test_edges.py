@@ -718,7 +718,7 @@ def test_answers_of_our_own_keep_a_connection_alive(start, old, new):
 def test_an_empty_line_behind_a_body_does_not_hold_up_a_drain(start, old, new):
     proxy = start(Proxy, old, new, {"timeouts": {"drain": "20s"}})
     with proxy.connect() as wire:
-        wire.send(head("POST", "/echo", body=b"hi") + b"\r\n")
+        wire.send(head("POST", "/echo", body=b"hi") + b"hi\r\n")
         assert wire.read().status == 200
         time.sleep(0.3)
         began = time.monotonic()

@@ -175,7 +175,8 @@ static void begin(void)
     atomic_store(&common.draws, 0);
     worker->random[0] = 1;
     worker->random[1] = 2;
-    worker->preface_told_ms = 0;
+    atomic_store(&common.full_told_ms, 0);
+    atomic_store(&common.preface_told_ms, 0);
     worker->ordinal = 0;
     for (int side = 0; side < SIDES; side++)
         worker->adopted->cursor[side] = 0;
