@@ -1,11 +1,12 @@
 /*
  * probe_http.h - what a health check says, and what it understands of the answer. Pure functions,
- * for probe.c only.
+ * for probe.c; the answer also for hook.c.
  */
 #ifndef CONTROL_PROBE_HTTP_H
 #define CONTROL_PROBE_HTTP_H
 
 #include "config/config.h"
+#include "control/trouble.h"
 #include "http/parser.h"
 #include "state/server.h"
 
@@ -13,7 +14,7 @@
 #define PROBE_HEAD_BYTES 16384
 #define PROBE_FIELDS     128
 
-#define PROBE_DETAIL_BYTES 128
+#define PROBE_DETAIL_BYTES TROUBLE_BYTES
 
 /* Appends the request: Host is health.host, or what this backend's other requests carry; and with
  * the client's own Host, of whom there is none here, the server's. */

@@ -57,6 +57,19 @@ enum admin_state {
 
 enum failover_policy { FAILOVER_BOTH = 0, FAILOVER_TO_OLD, FAILOVER_NONE };
 
+/* No writes for a while: requests with an unsafe method are answered 503 on the routes that are
+ * marked. For teams whose databases are copied. */
+struct freeze {
+    bool is_on;
+    bool main;               /* what follows the main weight through no route */
+    bool routes[ROUTES_MAX]; /* by index */
+    unsigned retry_after_s;
+};
+
+/* Whether a request that was decided for `route` (-1: none matched) must not pass. Methods that
+ * change nothing always do: GET, HEAD, OPTIONS (RFC 9110 9.2.1; TRACE is refused earlier). */
+bool freeze_stops(const struct freeze *freeze, int route, struct str method);
+
 /* All that decisions depend on, as one immutable value (part of a snapshot). */
 struct policy {
     const struct route *routes; /* borrowed: from the configuration */
@@ -67,6 +80,7 @@ struct policy {
     unsigned route_weight[ROUTES_MAX]; /* for ROUTE_WEIGHTED, by index */
     enum admin_state admin[SIDES];
     enum failover_policy failover;
+    struct freeze freeze;
 };
 
 #define REASONS(X)                 \

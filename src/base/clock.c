@@ -1,8 +1,10 @@
 /* clock.c - reads the system's clocks; the only file that does. */
 #include "base/clock.h"
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/check.h"
 
@@ -31,6 +33,24 @@ uint64_t clock_wall_ms(void)
 {
     struct timespec now = read_clock(CLOCK_REALTIME);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t clock_boot_ms(void)
+{
+    struct timespec now = read_clock(CLOCK_BOOTTIME);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void clock_boot_id(char id[CLOCK_BOOT_ID_BYTES])
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? 0 : read(fd, id, CLOCK_BOOT_ID_BYTES - 1);
+
+    if (fd >= 0)
+        close(fd);
+    while (got > 0 && id[got - 1] <= ' ')
+        got--;
+    id[got > 0 ? got : 0] = '\0';
 }
 
 /* Digits by hand: every log line has a time, and printf would be most of its cost. */

@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "control/certificates.h"
 #include "control/probe_http.h"
+#include "control/trouble.h"
 #include "net/shortage.h"
 #include "net/stream.h"
 
@@ -48,11 +49,11 @@ enum probe_state {
     PROBE_SHAKE,    /* TCP is there, TLS is not yet */
     PROBE_ANSWER,   /* the request is out, the head of the answer is not all there */
     PROBE_NEXT,     /* closing; then on to the next address */
-    PROBE_DONE,     /* closing; then `verdict` is reported */
+    PROBE_DONE,     /* closing; then `result` is reported */
     PROBE_GONE,     /* closing for good */
 };
 
-enum verdict { VERDICT_VOID = 0, VERDICT_SUCCESS, VERDICT_FAILURE };
+enum check_result { RESULT_VOID = 0, RESULT_SUCCESS, RESULT_FAILURE };
 
 struct probe {
     struct list node;
@@ -79,7 +80,7 @@ struct probe {
     bool was_short; /* of something of ours, at one of the addresses */
     bool is_told;   /* that checks cannot be made; no news until one can */
     bool is_put_off;
-    enum verdict verdict;
+    enum check_result result;
     char detail[PROBE_DETAIL_BYTES];
 };
 
@@ -140,7 +141,7 @@ static void wait_for_next(struct probe *probe)
     uint64_t now_ms = clock_mono_ms();
     uint64_t next_ms = probe->started_ms + jittered(probe, interval_ms);
 
-    if (probe->verdict == VERDICT_VOID)
+    if (probe->result == RESULT_VOID)
         next_ms = now_ms + soon(probe, interval_ms);
     probe->state = PROBE_WAIT;
     arm(probe, next_ms > now_ms ? next_ms - now_ms : 0);
@@ -149,10 +150,10 @@ static void wait_for_next(struct probe *probe)
 static void report(struct probe *probe)
 {
     buf_deinit(&probe->answer);
-    if (probe->verdict != VERDICT_VOID) {
+    if (probe->result != RESULT_VOID) {
         probe->is_told = false;
         controller_note_check(probe->controller, probe->side, probe->index,
-                              probe->verdict == VERDICT_SUCCESS, probe->detail);
+                              probe->result == RESULT_SUCCESS, probe->detail);
     }
     wait_for_next(probe);
 }
@@ -200,11 +201,11 @@ static void close_connection(struct probe *probe, enum probe_state next)
         stream_close(&probe->stream);
 }
 
-static void end_check(struct probe *probe, enum verdict verdict, const char *detail)
+static void end_check(struct probe *probe, enum check_result result, const char *detail)
 {
     bool is_void = probe->was_stopped || probe->was_short;
 
-    probe->verdict = verdict == VERDICT_FAILURE && is_void ? VERDICT_VOID : verdict;
+    probe->result = result == RESULT_FAILURE && is_void ? RESULT_VOID : result;
     snprintf(probe->detail, sizeof(probe->detail), "%s", detail);
     uv_timer_stop(&probe->timer);
     close_connection(probe, PROBE_DONE);
@@ -224,7 +225,7 @@ static void judge_status(struct probe *probe, unsigned status, const char *detai
     const struct health_policy *policy = &backend_of(probe)->health;
     bool success = status >= policy->success_min && status <= policy->success_max;
 
-    end_check(probe, success ? VERDICT_SUCCESS : VERDICT_FAILURE, detail);
+    end_check(probe, success ? RESULT_SUCCESS : RESULT_FAILURE, detail);
 }
 
 static void read_answer(struct probe *probe)
@@ -239,28 +240,14 @@ static void read_answer(struct probe *probe)
         judge_status(probe, status, detail);
         break;
     case PARSE_BAD:
-        end_check(probe, VERDICT_FAILURE, detail);
+        end_check(probe, RESULT_FAILURE, detail);
         break;
     }
 }
 
-/* What broke a connection, in words. */
-static void describe(const struct probe *probe, int status, char detail[PROBE_DETAIL_BYTES])
+static void describe(const struct probe *probe, int status, char detail[TROUBLE_BYTES])
 {
-    struct tls_link_info info;
-
-    if (status == UV_EPROTO && stream_tls_fault(&probe->stream) == TLS_UNTRUSTED) {
-        stream_tls_inspect(&probe->stream, &info);
-        snprintf(detail, PROBE_DETAIL_BYTES, "TLS: %s%s%.100s%s", stream_tls_error(&probe->stream),
-                 info.has_certificate ? " (shown: " : "", info.subject,
-                 info.has_certificate ? ")" : "");
-    } else if (status == UV_EPROTO) {
-        snprintf(detail, PROBE_DETAIL_BYTES, "TLS: %s", stream_tls_error(&probe->stream));
-    } else if (probe->state == PROBE_SHAKE) {
-        snprintf(detail, PROBE_DETAIL_BYTES, "TLS handshake: %s", uv_strerror(status));
-    } else {
-        snprintf(detail, PROBE_DETAIL_BYTES, "%s", uv_strerror(status));
-    }
+    trouble_describe(&probe->stream, status, probe->state == PROBE_SHAKE, detail);
 }
 
 static void on_read(struct stream *stream, struct str data, int status)
@@ -275,7 +262,7 @@ static void on_read(struct stream *stream, struct str data, int status)
     }
     if (status != 0)
         describe(probe, status, detail);
-    end_check(probe, VERDICT_FAILURE, detail);
+    end_check(probe, RESULT_FAILURE, detail);
 }
 
 /* The request */
@@ -345,7 +332,7 @@ static void connect_failed(struct probe *probe, const char *detail)
         uv_timer_stop(&probe->timer);
         close_connection(probe, PROBE_NEXT);
     } else {
-        end_check(probe, VERDICT_FAILURE, detail);
+        end_check(probe, RESULT_FAILURE, detail);
     }
 }
 
@@ -469,7 +456,7 @@ static void time_is_up(struct probe *probe)
     if (probe->state == PROBE_CONNECT || probe->state == PROBE_SHAKE)
         connect_failed(probe, detail);
     else
-        end_check(probe, VERDICT_FAILURE, detail);
+        end_check(probe, RESULT_FAILURE, detail);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -486,7 +473,7 @@ static void on_timer(uv_timer_t *timer)
     } else if (give_time_back(probe)) {
         return;
     } else if (probe->state == PROBE_RESOLVE) {
-        end_check(probe, VERDICT_FAILURE, "the name has not resolved");
+        end_check(probe, RESULT_FAILURE, "the name has not resolved");
         report(probe); /* no connection was opened, so no callback does it */
     } else {
         time_is_up(probe);

@@ -268,3 +268,10 @@ bool decide_failover(const struct policy *policy, const bool usable[SIDES],
     decision->reason = REASON_FAILOVER;
     return true;
 }
+
+bool freeze_stops(const struct freeze *freeze, int route, struct str method)
+{
+    if (!freeze->is_on || method_is_safe(method))
+        return false;
+    return route < 0 ? freeze->main : freeze->routes[route];
+}

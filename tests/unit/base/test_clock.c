@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 static void expect_text(uint64_t wall_ms, const char *wanted)
@@ -52,4 +53,32 @@ Test(clock, the_wall_clock_is_the_one_of_libc)
     uint64_t wall_ms = clock_wall_ms();
     cr_expect_geq(wall_ms / 1000 + 1, before);
     cr_expect_leq(wall_ms / 1000, before + 5);
+}
+
+/* The same for every process until the machine starts anew, with the time that it slept. */
+Test(clock, time_since_the_boot_passes_and_never_steps_back)
+{
+    uint64_t mono_ms = clock_mono_ms();
+    uint64_t last = clock_boot_ms();
+    cr_expect_geq(last, mono_ms);
+    for (unsigned i = 0; i < 1000; i++) {
+        uint64_t now = clock_boot_ms();
+        cr_assert_geq(now, last);
+        last = now;
+    }
+    struct timespec wanted;
+    cr_assert_eq(clock_gettime(CLOCK_BOOTTIME, &wanted), 0);
+    cr_expect_geq((uint64_t)wanted.tv_sec * 1000 + (uint64_t)wanted.tv_nsec / 1000000, last);
+    cr_expect_leq((uint64_t)wanted.tv_sec * 1000, last + 1000);
+}
+
+Test(clock, a_boot_has_one_name)
+{
+    char first[CLOCK_BOOT_ID_BYTES], second[CLOCK_BOOT_ID_BYTES];
+    memset(first, 'x', sizeof(first));
+    memset(second, 'y', sizeof(second));
+    clock_boot_id(first);
+    clock_boot_id(second);
+    cr_expect_eq(strlen(first), 36u, "%s", first);
+    cr_expect_str_eq(first, second);
 }

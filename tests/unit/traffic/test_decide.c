@@ -520,6 +520,44 @@ Test(failover, overrides_and_pins_fail_over_too, .init = set_up)
 
 /* --- names */
 
+static bool is_stopped(const struct freeze *freeze, int route, const char *method)
+{
+    return freeze_stops(freeze, route, str_of(method));
+}
+
+Test(freeze, what_changes_nothing_always_passes)
+{
+    static const char *const safe[] = {"GET", "HEAD", "OPTIONS"};
+    static const char *const unsafe[] = {"POST", "PUT",      "PATCH", "DELETE", "CONNECT",
+                                         "get",  "PROPFIND", "X",     ""};
+    struct freeze freeze = {.is_on = true, .main = true, .routes = {true, true}};
+    for (int route = -1; route < 2; route++) {
+        for (size_t i = 0; i < ARRAY_LEN(safe); i++)
+            cr_expect_not(is_stopped(&freeze, route, safe[i]), "%s", safe[i]);
+        for (size_t i = 0; i < ARRAY_LEN(unsafe); i++)
+            cr_expect(is_stopped(&freeze, route, unsafe[i]), "%s", unsafe[i]);
+    }
+}
+
+Test(freeze, only_what_is_marked_stops)
+{
+    struct freeze freeze = {.is_on = true, .routes = {[1] = true, [ROUTES_MAX - 1] = true}};
+    cr_expect_not(is_stopped(&freeze, -1, "POST"));
+    cr_expect_not(is_stopped(&freeze, 0, "POST"));
+    cr_expect(is_stopped(&freeze, 1, "POST"));
+    cr_expect(is_stopped(&freeze, ROUTES_MAX - 1, "POST"));
+    freeze = (struct freeze){.is_on = true, .main = true};
+    cr_expect(is_stopped(&freeze, -1, "POST"));
+    cr_expect_not(is_stopped(&freeze, 0, "POST"));
+}
+
+Test(freeze, off_stops_nothing_whatever_is_marked)
+{
+    struct freeze freeze = {.main = true, .routes = {true}};
+    cr_expect_not(is_stopped(&freeze, -1, "POST"));
+    cr_expect_not(is_stopped(&freeze, 0, "DELETE"));
+}
+
 Test(decide, reasons_and_routes_have_names)
 {
     cr_assert_str_eq(reason_name(REASON_OVERRIDE), "override");
