@@ -27,6 +27,7 @@
 #include "traffic/decide.h"
 #include "traffic/health.h"
 #include "traffic/outlier.h"
+#include "traffic/plan.h"
 
 #define LISTEN_MAX 16
 
@@ -132,9 +133,15 @@ struct config_rewrite {
 };
 
 struct config_log {
+    uint64_t emf_ms; /* how often lines for CloudWatch are written; 0: never */
     enum access_policy access;
     uint64_t slow_ms; /* 0: nothing counts as slow */
     struct str file;  /* empty: stdout */
+};
+
+struct config_route_plan {
+    unsigned route; /* index into routes */
+    struct plan plan;
 };
 
 struct config {
@@ -161,7 +168,14 @@ struct config {
     struct config_forwarded forwarded;
     struct config_rewrite rewrite;
     struct config_log log;
+    struct plan plan;                      /* of the main weight */
+    struct config_route_plan *route_plans; /* of routes with a weight of their own */
+    unsigned route_plan_count;             /* at most PLANS_MAX - 1 */
 };
+
+/* The plan that moves the weight of `route` ("main" or a route's name); NULL: there is none. A plan
+ * without steps is not one; config->plan.guard has its values all the same. */
+const struct plan *config_plan(const struct config *config, struct str route);
 
 /*
  * Reads the file. The result is the caller's (config_unref), with one reference; NULL when there is

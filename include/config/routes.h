@@ -5,7 +5,7 @@
 #include "config/config.h"
 #include "config/schema.h"
 
-/* Fills routes and route_count of a struct config. */
+/* Fills routes and route_plans of a struct config. */
 bool routes_reader(struct schema *schema, const struct yaml_node *node,
                    const struct schema_key *key, void *place);
 

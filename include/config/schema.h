@@ -32,7 +32,6 @@ typedef bool (*schema_read_cb)(struct schema *schema, const struct yaml_node *no
 enum schema_flag {
     SCHEMA_REQUIRED = 1, /* must be there */
     SCHEMA_NULLABLE = 2, /* null is allowed and leaves zeroes in the place */
-    SCHEMA_NO_PLACE = 4, /* checked and dropped: the struct has no member for it */
 };
 
 struct schema_key {
@@ -42,7 +41,6 @@ struct schema_key {
     const char *fallback; /* the default as text; NULL: the reader is not called for it */
     unsigned flags;
     const void *argument; /* of the reader: a reader_range, reader_names, schema_map... */
-    const char *later;    /* the feature comes in a later version: says so, and is no value yet */
 };
 
 #define PLACE(type, member) offsetof(type, member), sizeof(((type *)0)->member)

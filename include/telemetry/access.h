@@ -30,14 +30,16 @@ struct access_entry {
     unsigned status; /* sent to the client; 0: none */
     enum outcome outcome;
     unsigned attempts;
+    bool lasts;             /* a tunnel or an event stream: as long as somebody listens */
     uint64_t first_byte_us; /* 0: none came */
     uint64_t duration_us;
     uint64_t bytes_in, bytes_out;
 };
 
-/* Whether the line is to be written: errors (status >= 500, an outcome that is blamed on a server
- * or on us, slower than slow_ms) always unless ACCESS_OFF; the rest by policy, `ordinal` counting
- * requests for the sample (one of SAMPLE_EVERY). */
+/* Whether the line is to be written: errors always unless ACCESS_OFF; the rest by policy, `ordinal`
+ * counting requests for the sample (one of ACCESS_SAMPLE_EVERY). An error is a status >= 500, an
+ * outcome that is blamed on a server or on us (what was cut too), a refusal of our own, which no
+ * application knows of, and what took more than slow_ms; what lasts is slow when its head was. */
 #define ACCESS_SAMPLE_EVERY 100
 bool access_wanted(enum access_policy policy, uint64_t slow_ms, const struct access_entry *entry,
                    uint64_t ordinal);

@@ -39,9 +39,10 @@ struct counters {
     counter retries[SIDES];   /* attempts after the first */
     counter connections;      /* of clients, open now */
     counter connections_total;
-    counter handshakes[HANDSHAKE_COUNT];       /* TLS, of clients */
-    counter tunnels[SIDES];                    /* open now */
-    counter upstreams[SIDES];                  /* connections to servers, open now */
+    counter handshakes[HANDSHAKE_COUNT]; /* TLS, of clients */
+    counter tunnels[SIDES];              /* open now */
+    counter writes_open;      /* requests with an unsafe method: let through and not ended */
+    counter upstreams[SIDES]; /* connections to servers, open now */
     counter bytes_in[SIDES], bytes_out[SIDES]; /* of bodies, from and to clients */
     struct histogram duration[SIDES];          /* whole request, tunnels left out */
     struct histogram first_byte[SIDES]; /* from decision to the first byte of the response head */

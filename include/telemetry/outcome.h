@@ -76,6 +76,8 @@ enum blame {
       "this side does not have it, and the other side could not be asked")                        \
     X(OUTCOME_NO_SERVER, "no_server", 503, BLAME_US, "no backend can take the request now")       \
     X(OUTCOME_MAINTENANCE, "maintenance", 503, BLAME_US, "the backend is in maintenance")         \
+    X(OUTCOME_FROZEN, "frozen", 503, BLAME_US,                                                    \
+      "nothing can be changed for a while: writes are frozen during the move")                    \
     X(OUTCOME_OVERLOADED, "overloaded", 503, BLAME_US, "too many connections")                    \
     X(OUTCOME_SHUTDOWN, "shutdown", 503, BLAME_US, "the proxy is shutting down")
 

@@ -18,6 +18,10 @@ void prom_family(struct buf *out, const char *name, const char *type, const char
 void prom_sample(struct buf *out, const char *name, const struct prom_label *labels,
                  unsigned label_count, uint64_t value);
 
+/* As prom_sample for what may be negative. */
+void prom_sample_signed(struct buf *out, const char *name, const struct prom_label *labels,
+                        unsigned label_count, int64_t value);
+
 /* As prom_sample with value / 10^decimals. */
 void prom_sample_decimal(struct buf *out, const char *name, const struct prom_label *labels,
                          unsigned label_count, uint64_t value, unsigned decimals);

@@ -38,18 +38,15 @@ static const struct reader_range CHECK_TIMEOUT = {10, 3600000, false};
 static const struct reader_range THRESHOLD = {1, 100, false};
 
 static const struct schema_key HEALTH_KEYS[] = {
-    {"path", reader_word, PLACE(struct health_policy, path), "/health", 0, &CHECK_PATH, NULL},
-    {"host", reader_word, PLACE(struct health_policy, host), "null", SCHEMA_NULLABLE, &AUTHORITY,
-     NULL},
-    {"interval", reader_duration, PLACE(struct health_policy, interval_ms), "5s", 0, &INTERVAL,
-     NULL},
-    {"timeout", reader_duration, PLACE(struct health_policy, timeout_ms), "2s", 0, &CHECK_TIMEOUT,
-     NULL},
+    {"path", reader_word, PLACE(struct health_policy, path), "/health", 0, &CHECK_PATH},
+    {"host", reader_word, PLACE(struct health_policy, host), "null", SCHEMA_NULLABLE, &AUTHORITY},
+    {"interval", reader_duration, PLACE(struct health_policy, interval_ms), "5s", 0, &INTERVAL},
+    {"timeout", reader_duration, PLACE(struct health_policy, timeout_ms), "2s", 0, &CHECK_TIMEOUT},
     {"healthy_threshold", reader_integer, PLACE(struct health_policy, healthy_threshold), "2", 0,
-     &THRESHOLD, NULL},
+     &THRESHOLD},
     {"unhealthy_threshold", reader_integer, PLACE(struct health_policy, unhealthy_threshold), "2",
-     0, &THRESHOLD, NULL},
-    {"success_codes", read_success_codes, PLACE_WHOLE, "200-399", 0, NULL, NULL},
+     0, &THRESHOLD},
+    {"success_codes", read_success_codes, PLACE_WHOLE, "200-399", 0, NULL},
 };
 const struct schema_map HEALTH_MAP = SCHEMA_MAP(HEALTH_KEYS, NULL);
 
@@ -222,13 +219,12 @@ static const struct reader_word LABEL = {word_label};
 static const struct reader_word DOMAIN = {word_domain};
 
 static const struct schema_key BACKEND_KEYS[] = {
-    {"name", reader_word, PLACE(struct config_backend, name), NULL, 0, &LABEL, NULL},
-    {"servers", read_servers, PLACE_WHOLE, NULL, SCHEMA_REQUIRED, NULL, NULL},
-    {"host", read_host, PLACE_WHOLE, "upstream", 0, NULL, NULL},
-    {"sni", reader_word, PLACE(struct config_backend, sni), "null", SCHEMA_NULLABLE, &DOMAIN, NULL},
-    {"tls", reader_section, PLACE(struct config_backend, tls), SCHEMA_NOTHING, 0, &BACKEND_TLS_MAP,
-     NULL},
-    {"health", reader_overrides, PLACE(struct config_backend, health), NULL, 0, &HEALTH_MAP, NULL},
+    {"name", reader_word, PLACE(struct config_backend, name), NULL, 0, &LABEL},
+    {"servers", read_servers, PLACE_WHOLE, NULL, SCHEMA_REQUIRED, NULL},
+    {"host", read_host, PLACE_WHOLE, "upstream", 0, NULL},
+    {"sni", reader_word, PLACE(struct config_backend, sni), "null", SCHEMA_NULLABLE, &DOMAIN},
+    {"tls", reader_section, PLACE(struct config_backend, tls), SCHEMA_NOTHING, 0, &BACKEND_TLS_MAP},
+    {"health", reader_overrides, PLACE(struct config_backend, health), NULL, 0, &HEALTH_MAP},
 };
 static const struct schema_map BACKEND_MAP = SCHEMA_MAP(BACKEND_KEYS, check_backend);
 
@@ -291,8 +287,8 @@ static void check_sides(struct schema *schema, const struct yaml_node *node, voi
 
 static const struct schema_key BACKENDS_KEYS[] = {
     {"old", reader_section, SIDE_OLD * sizeof(struct config_backend), sizeof(struct config_backend),
-     NULL, SCHEMA_REQUIRED, &BACKEND_MAP, NULL},
+     NULL, SCHEMA_REQUIRED, &BACKEND_MAP},
     {"new", reader_section, SIDE_NEW * sizeof(struct config_backend), sizeof(struct config_backend),
-     NULL, SCHEMA_REQUIRED, &BACKEND_MAP, NULL},
+     NULL, SCHEMA_REQUIRED, &BACKEND_MAP},
 };
 const struct schema_map BACKENDS_MAP = SCHEMA_MAP(BACKENDS_KEYS, check_sides);

@@ -16,9 +16,8 @@
 #define PAIR_EXPECTED "expected {certificate: FILE, key: FILE}, or a list of such pairs"
 
 static const struct schema_key PAIR_KEYS[] = {
-    {"certificate", file_reader, PLACE(struct tls_pair, certificate), NULL, SCHEMA_REQUIRED, NULL,
-     NULL},
-    {"key", file_reader, PLACE(struct tls_pair, key), NULL, SCHEMA_REQUIRED, NULL, NULL},
+    {"certificate", file_reader, PLACE(struct tls_pair, certificate), NULL, SCHEMA_REQUIRED, NULL},
+    {"key", file_reader, PLACE(struct tls_pair, key), NULL, SCHEMA_REQUIRED, NULL},
 };
 static const struct schema_map PAIR_MAP = SCHEMA_MAP(PAIR_KEYS, NULL);
 
@@ -113,9 +112,9 @@ static void check_backend_tls(struct schema *schema, const struct yaml_node *nod
 }
 
 static const struct schema_key BACKEND_TLS_KEYS[] = {
-    {"verify", reader_bool, PLACE(struct config_backend_tls, verify), "true", 0, NULL, NULL},
+    {"verify", reader_bool, PLACE(struct config_backend_tls, verify), "true", 0, NULL},
     {"ca_file", file_reader, PLACE(struct config_backend_tls, ca_file), "null", SCHEMA_NULLABLE,
-     NULL, NULL},
-    {"names", read_names, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL, NULL},
+     NULL},
+    {"names", read_names, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL},
 };
 const struct schema_map BACKEND_TLS_MAP = SCHEMA_MAP(BACKEND_TLS_KEYS, check_backend_tls);

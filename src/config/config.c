@@ -152,3 +152,13 @@ bool config_can_replace(const struct config *now, const struct config *next, str
     }
     return true;
 }
+
+const struct plan *config_plan(const struct config *config, struct str route)
+{
+    if (str_is_empty(route) || str_eq(route, STR(ROUTE_MAIN)))
+        return config->plan.step_count == 0 ? NULL : &config->plan;
+    for (unsigned i = 0; i < config->route_plan_count; i++)
+        if (str_eq(config->routes[config->route_plans[i].route].name, route))
+            return &config->route_plans[i].plan;
+    return NULL;
+}

@@ -2,14 +2,13 @@
  * keys.c - the table of the whole file, and the sections that need no more than a table.
  *
  * Sections with a mind of their own are next door: listen.c, backends.c, routes.c, sticky.c,
- * trust.c, and later.c for what does not work yet. Every default in the program stands in one of
- * these tables.
+ * trust.c, plan.c. Every default in the program stands in one of these tables.
  */
 #include "config/keys.h"
 
 #include "config/backends.h"
-#include "config/later.h"
 #include "config/listen.h"
+#include "config/plan.h"
 #include "config/readers.h"
 #include "config/routes.h"
 #include "config/secret.h"
@@ -33,9 +32,9 @@ static const struct reader_range SECRET = {1, SECRET_MAX_BYTES, false};
 
 static const struct schema_key OVERRIDE_KEYS[] = {
     {"header", reader_word, PLACE(struct override, header), "X-Cutover-Backend", SCHEMA_NULLABLE,
-     &OWN_HEADER, NULL},
-    {"secret_file", secret_reader, PLACE(struct override, secret), "null", SCHEMA_NULLABLE, &SECRET,
-     NULL},
+     &OWN_HEADER},
+    {"secret_file", secret_reader, PLACE(struct override, secret), "null", SCHEMA_NULLABLE,
+     &SECRET},
 };
 static const struct schema_map OVERRIDE_MAP = SCHEMA_MAP(OVERRIDE_KEYS, NULL);
 
@@ -73,11 +72,10 @@ static const struct reader_range EJECT = {10, DAY_MS, false};
 
 static const struct schema_key OUTLIER_KEYS[] = {
     {"consecutive_errors", reader_integer, PLACE(struct outlier_policy, consecutive_errors), "5", 0,
-     &ERRORS, NULL},
-    {"eject_for", reader_duration, PLACE(struct outlier_policy, eject_for_ms), "10s", 0, &EJECT,
-     NULL},
+     &ERRORS},
+    {"eject_for", reader_duration, PLACE(struct outlier_policy, eject_for_ms), "10s", 0, &EJECT},
     {"max_eject_for", reader_duration, PLACE(struct outlier_policy, max_eject_for_ms), "5m", 0,
-     &EJECT, NULL},
+     &EJECT},
 };
 static const struct schema_map OUTLIER_MAP = SCHEMA_MAP(OUTLIER_KEYS, widen_outlier);
 
@@ -85,9 +83,8 @@ static const struct reader_range ATTEMPTS = {0, 5, false};
 static const struct reader_range REPLAY = {0, 16 * MIB, false};
 
 static const struct schema_key RETRY_KEYS[] = {
-    {"attempts", reader_integer, PLACE(struct config_retry, attempts), "1", 0, &ATTEMPTS, NULL},
-    {"replay_bytes", reader_size, PLACE(struct config_retry, replay_bytes), "64k", 0, &REPLAY,
-     NULL},
+    {"attempts", reader_integer, PLACE(struct config_retry, attempts), "1", 0, &ATTEMPTS},
+    {"replay_bytes", reader_size, PLACE(struct config_retry, replay_bytes), "64k", 0, &REPLAY},
 };
 static const struct schema_map RETRY_MAP = SCHEMA_MAP(RETRY_KEYS, NULL);
 
@@ -97,9 +94,9 @@ static const struct reader_range ALWAYS = {10, DAY_MS, false};
 static const struct reader_range TUNNEL_IDLE = {10, 30 * (uint64_t)DAY_MS, true};
 static const struct reader_range DRAIN = {1, HOUR_MS, true};
 
-#define TIMEOUT_KEY(member, value, range)                                                         \
-    {                                                                                             \
-#member, reader_duration, PLACE(struct config_timeouts, member), value, 0, &(range), NULL \
+#define TIMEOUT_KEY(member, value, range)                                                   \
+    {                                                                                       \
+#member, reader_duration, PLACE(struct config_timeouts, member), value, 0, &(range) \
     }
 static const struct schema_key TIMEOUT_KEYS[] = {
     TIMEOUT_KEY(client_header, "15s", TIMEOUT), /* clients */
@@ -123,20 +120,19 @@ static const struct reader_range RATE = {0, 1 * MIB, false};
 static const struct reader_range CONNECTIONS = {0, 10000000, false};
 
 static const struct schema_key LIMIT_KEYS[] = {
-    {"head_bytes", reader_size, PLACE(struct config_limits, head_bytes), "32k", 0, &HEAD, NULL},
-    {"target_bytes", reader_size, PLACE(struct config_limits, target_bytes), "8k", 0, &PART, NULL},
-    {"field_bytes", reader_size, PLACE(struct config_limits, field_bytes), "16k", 0, &PART, NULL},
-    {"headers", reader_integer, PLACE(struct config_limits, headers), "128", 0, &HEADERS, NULL},
-    {"body_bytes", reader_size, PLACE(struct config_limits, body_bytes), "0", 0, &BODY, NULL},
-    {"body_rate", reader_size, PLACE(struct config_limits, body_rate), "100", 0, &RATE, NULL},
-    {"connections", reader_integer, PLACE(struct config_limits, connections), "0", 0, &CONNECTIONS,
-     NULL},
+    {"head_bytes", reader_size, PLACE(struct config_limits, head_bytes), "32k", 0, &HEAD},
+    {"target_bytes", reader_size, PLACE(struct config_limits, target_bytes), "8k", 0, &PART},
+    {"field_bytes", reader_size, PLACE(struct config_limits, field_bytes), "16k", 0, &PART},
+    {"headers", reader_integer, PLACE(struct config_limits, headers), "128", 0, &HEADERS},
+    {"body_bytes", reader_size, PLACE(struct config_limits, body_bytes), "0", 0, &BODY},
+    {"body_rate", reader_size, PLACE(struct config_limits, body_rate), "100", 0, &RATE},
+    {"connections", reader_integer, PLACE(struct config_limits, connections), "0", 0, &CONNECTIONS},
     {"connections_per_client", reader_integer, PLACE(struct config_limits, connections_per_client),
-     "0", 0, &CONNECTIONS, NULL},
+     "0", 0, &CONNECTIONS},
     {"requests_per_connection", reader_integer,
-     PLACE(struct config_limits, requests_per_connection), "0", 0, &CONNECTIONS, NULL},
+     PLACE(struct config_limits, requests_per_connection), "0", 0, &CONNECTIONS},
     {"upstream_connections", reader_integer, PLACE(struct config_limits, upstream_connections), "0",
-     0, &CONNECTIONS, NULL},
+     0, &CONNECTIONS},
 };
 static const struct schema_map LIMIT_MAP = SCHEMA_MAP(LIMIT_KEYS, NULL);
 
@@ -174,21 +170,20 @@ static bool read_secret_hosts(struct schema *schema, const struct yaml_node *nod
 }
 
 static const struct schema_key FORWARDED_KEYS[] = {
-    {"trust", trust_reader, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL, NULL},
+    {"trust", trust_reader, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL},
     {"client_ip_header", reader_word, PLACE(struct config_forwarded, client_ip_header), "null",
-     SCHEMA_NULLABLE, &OWN_HEADER, NULL},
+     SCHEMA_NULLABLE, &OWN_HEADER},
     {"secret_file", secret_reader, PLACE(struct config_forwarded, secret), "null", SCHEMA_NULLABLE,
-     &SECRET, NULL},
+     &SECRET},
     {"secret_header", reader_word, PLACE(struct config_forwarded, secret_header),
-     "X-Cutover-Secret", 0, &OWN_HEADER, NULL},
-    {"secret_hosts", read_secret_hosts, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL, NULL},
+     "X-Cutover-Secret", 0, &OWN_HEADER},
+    {"secret_hosts", read_secret_hosts, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL},
 };
 static const struct schema_map FORWARDED_MAP = SCHEMA_MAP(FORWARDED_KEYS, check_forwarded);
 
 static const struct schema_key REWRITE_KEYS[] = {
-    {"location", reader_bool, PLACE(struct config_rewrite, location), "true", 0, NULL, NULL},
-    {"cookie_domain", reader_bool, PLACE(struct config_rewrite, cookie_domain), "true", 0, NULL,
-     NULL},
+    {"location", reader_bool, PLACE(struct config_rewrite, location), "true", 0, NULL},
+    {"cookie_domain", reader_bool, PLACE(struct config_rewrite, cookie_domain), "true", 0, NULL},
 };
 static const struct schema_map REWRITE_MAP = SCHEMA_MAP(REWRITE_KEYS, NULL);
 
@@ -197,11 +192,10 @@ static const struct reader_range SLOW = {1, HOUR_MS, true};
 static const struct reader_range EMF = {1000, HOUR_MS, true};
 
 static const struct schema_key LOG_KEYS[] = {
-    {"access", reader_enum, PLACE(struct config_log, access), "all", 0, &ACCESS, NULL},
-    {"slow", reader_duration, PLACE(struct config_log, slow_ms), "1s", 0, &SLOW, NULL},
-    {"file", reader_word, PLACE(struct config_log, file), "null", SCHEMA_NULLABLE, &FILE_PATH,
-     NULL},
-    {"emf", reader_duration, 0, sizeof(uint64_t), "0", SCHEMA_NO_PLACE, &EMF, LATER_EMF},
+    {"access", reader_enum, PLACE(struct config_log, access), "all", 0, &ACCESS},
+    {"slow", reader_duration, PLACE(struct config_log, slow_ms), "1s", 0, &SLOW},
+    {"file", reader_word, PLACE(struct config_log, file), "null", SCHEMA_NULLABLE, &FILE_PATH},
+    {"emf", reader_duration, PLACE(struct config_log, emf_ms), "0", 0, &EMF},
 };
 static const struct schema_map LOG_MAP = SCHEMA_MAP(LOG_KEYS, NULL);
 
@@ -275,31 +269,27 @@ static void check_config(struct schema *schema, const struct yaml_node *node, vo
 static const struct reader_names FAILOVERS = READER_NAMES("both", "to_old", "none");
 
 static const struct schema_key CONFIG_KEYS[] = {
-    {"listen", listen_reader, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL, NULL},
-    {"admin", reader_section, PLACE(struct config, admin), SCHEMA_NOTHING, 0, &ADMIN_MAP, NULL},
+    {"listen", listen_reader, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL},
+    {"admin", reader_section, PLACE(struct config, admin), SCHEMA_NOTHING, 0, &ADMIN_MAP},
     {"state_file", reader_word, PLACE(struct config, state_file), "/var/lib/cutover/state.json", 0,
-     &FILE_PATH, NULL},
-    {"workers", read_workers, PLACE(struct config, workers), "auto", 0, NULL, NULL},
-    {"initial_weight", reader_percentage, PLACE(struct config, initial_weight), "0", 0, NULL, NULL},
-    {"health", read_common_health, PLACE(struct config, backends), SCHEMA_NOTHING, 0, NULL, NULL},
+     &FILE_PATH},
+    {"workers", read_workers, PLACE(struct config, workers), "auto", 0, NULL},
+    {"initial_weight", reader_percentage, PLACE(struct config, initial_weight), "0", 0, NULL},
+    {"health", read_common_health, PLACE(struct config, backends), SCHEMA_NOTHING, 0, NULL},
     {"backends", reader_section, PLACE(struct config, backends), NULL, SCHEMA_REQUIRED,
-     &BACKENDS_MAP, NULL},
-    {"routes", routes_reader, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL, NULL},
-    {"sticky", reader_section, PLACE(struct config, sticky), SCHEMA_NOTHING, 0, &STICKY_MAP, NULL},
-    {"override", reader_section, PLACE(struct config, override), SCHEMA_NOTHING, 0, &OVERRIDE_MAP,
-     NULL},
-    {"outlier", reader_section, PLACE(struct config, outlier), SCHEMA_NOTHING, 0, &OUTLIER_MAP,
-     NULL},
-    {"failover", reader_enum, PLACE(struct config, failover), "both", 0, &FAILOVERS, NULL},
-    {"retry", reader_section, PLACE(struct config, retry), SCHEMA_NOTHING, 0, &RETRY_MAP, NULL},
-    {"timeouts", reader_section, PLACE(struct config, timeouts), SCHEMA_NOTHING, 0, &TIMEOUT_MAP,
-     NULL},
-    {"limits", reader_section, PLACE(struct config, limits), SCHEMA_NOTHING, 0, &LIMIT_MAP, NULL},
+     &BACKENDS_MAP},
+    {"routes", routes_reader, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL},
+    {"sticky", reader_section, PLACE(struct config, sticky), SCHEMA_NOTHING, 0, &STICKY_MAP},
+    {"override", reader_section, PLACE(struct config, override), SCHEMA_NOTHING, 0, &OVERRIDE_MAP},
+    {"outlier", reader_section, PLACE(struct config, outlier), SCHEMA_NOTHING, 0, &OUTLIER_MAP},
+    {"failover", reader_enum, PLACE(struct config, failover), "both", 0, &FAILOVERS},
+    {"retry", reader_section, PLACE(struct config, retry), SCHEMA_NOTHING, 0, &RETRY_MAP},
+    {"timeouts", reader_section, PLACE(struct config, timeouts), SCHEMA_NOTHING, 0, &TIMEOUT_MAP},
+    {"limits", reader_section, PLACE(struct config, limits), SCHEMA_NOTHING, 0, &LIMIT_MAP},
     {"forwarded", reader_section, PLACE(struct config, forwarded), SCHEMA_NOTHING, 0,
-     &FORWARDED_MAP, NULL},
-    {"rewrite", reader_section, PLACE(struct config, rewrite), SCHEMA_NOTHING, 0, &REWRITE_MAP,
-     NULL},
-    {"log", reader_section, PLACE(struct config, log), SCHEMA_NOTHING, 0, &LOG_MAP, NULL},
-    {"plan", later_plan, PLACE_WHOLE, NULL, SCHEMA_NULLABLE | SCHEMA_NO_PLACE, NULL, LATER_PLAN},
+     &FORWARDED_MAP},
+    {"rewrite", reader_section, PLACE(struct config, rewrite), SCHEMA_NOTHING, 0, &REWRITE_MAP},
+    {"log", reader_section, PLACE(struct config, log), SCHEMA_NOTHING, 0, &LOG_MAP},
+    {"plan", reader_section, PLACE(struct config, plan), SCHEMA_NOTHING, 0, &PLAN_MAP},
 };
 const struct schema_map CONFIG_MAP = SCHEMA_MAP(CONFIG_KEYS, check_config);

@@ -78,15 +78,14 @@ static void check_one(struct schema *schema, const struct yaml_node *node, void 
 static const struct reader_word HEALTH_PATH = {word_route_path};
 
 static const struct schema_key LISTEN_KEYS[] = {
-    {"address", read_listen_address, PLACE_WHOLE, NULL, SCHEMA_REQUIRED, NULL, NULL},
-    {"tls", read_listen_tls, PLACE_WHOLE, "null", SCHEMA_NULLABLE, NULL, NULL},
-    {"proxy_protocol", reader_bool, PLACE(struct config_listen, proxy_protocol), "false", 0, NULL,
-     NULL},
-    {"redirect_https", read_redirect, PLACE_WHOLE, "null", SCHEMA_NULLABLE, NULL, NULL},
+    {"address", read_listen_address, PLACE_WHOLE, NULL, SCHEMA_REQUIRED, NULL},
+    {"tls", read_listen_tls, PLACE_WHOLE, "null", SCHEMA_NULLABLE, NULL},
+    {"proxy_protocol", reader_bool, PLACE(struct config_listen, proxy_protocol), "false", 0, NULL},
+    {"redirect_https", read_redirect, PLACE_WHOLE, "null", SCHEMA_NULLABLE, NULL},
     {"health_path", reader_word, PLACE(struct config_listen, health_path), "null", SCHEMA_NULLABLE,
-     &HEALTH_PATH, NULL},
+     &HEALTH_PATH},
     {"acme_webroot", folder_reader, PLACE(struct config_listen, acme_webroot), "null",
-     SCHEMA_NULLABLE, NULL, NULL},
+     SCHEMA_NULLABLE, NULL},
 };
 static const struct schema_map LISTEN_MAP = SCHEMA_MAP(LISTEN_KEYS, check_one);
 
@@ -187,9 +186,9 @@ static void check_admin(struct schema *schema, const struct yaml_node *node, voi
 static const struct reader_range TOKEN = {1, SECRET_MAX_BYTES, false};
 
 static const struct schema_key ADMIN_KEYS[] = {
-    {"address", read_admin_address, PLACE_WHOLE, "127.0.0.1:9901", 0, NULL, NULL},
+    {"address", read_admin_address, PLACE_WHOLE, "127.0.0.1:9901", 0, NULL},
     {"token_file", secret_reader, PLACE(struct config_admin, token), "null", SCHEMA_NULLABLE,
-     &TOKEN, NULL},
-    {"tls", read_admin_tls, PLACE_WHOLE, "null", SCHEMA_NULLABLE, NULL, NULL},
+     &TOKEN},
+    {"tls", read_admin_tls, PLACE_WHOLE, "null", SCHEMA_NULLABLE, NULL},
 };
 const struct schema_map ADMIN_MAP = SCHEMA_MAP(ADMIN_KEYS, check_admin);

@@ -5,9 +5,16 @@
  */
 #include "config/routes.h"
 
+#include "config/plan.h"
 #include "config/readers.h"
 
 #define METHODS_MAX 32
+
+/* A route as it is written: what decides about requests, and what moves its weight. */
+struct written_route {
+    struct route route;
+    struct plan plan; /* no steps: none */
+};
 
 static bool read_method(struct schema *schema, const struct yaml_node *node,
                         const struct schema_key *key, void *place)
@@ -34,12 +41,12 @@ static bool read_methods(struct schema *schema, const struct yaml_node *node,
     (void)key;
     static const struct schema_key ITEM = {
         .name = "", .read = read_method, .width = sizeof(struct str)};
-    struct route *route = place;
+    struct written_route *written = place;
     void *items = NULL;
     if (!schema_list_read(schema, node, &ITEM, "methods", METHODS_MAX, &items,
-                          &route->method_count))
+                          &written->route.method_count))
         return false;
-    route->methods = items;
+    written->route.methods = items;
     return true;
 }
 
@@ -74,10 +81,23 @@ static void check_skew(struct schema *schema, const struct yaml_node *node,
     }
 }
 
+static void check_plan(struct schema *schema, const struct yaml_node *node,
+                       const struct route *route)
+{
+    if (is_given(node, STR("plan")) && route->kind != ROUTE_WEIGHTED) {
+        (void)schema_bad_key(schema, node, "plan",
+                             "moves the weight of its route, and this one has none of its own: add "
+                             "weight: 0");
+    }
+}
+
 static void check_route(struct schema *schema, const struct yaml_node *node, void *base)
 {
-    check_kind(schema, node, base);
-    check_skew(schema, node, base);
+    struct written_route *written = base;
+
+    check_kind(schema, node, &written->route);
+    check_skew(schema, node, &written->route);
+    check_plan(schema, node, &written->route);
 }
 
 static const struct reader_word NAME = {word_route_name};
@@ -85,14 +105,15 @@ static const struct reader_word PATH = {word_route_path};
 static const struct reader_names SIDE_NAMES = READER_NAMES("old", "new");
 static const struct reader_names ON_404 = READER_NAMES("pass", "other_side");
 
+#define OF_ROUTE(member) PLACE(struct written_route, route.member)
 static const struct schema_key ROUTE_KEYS[] = {
-    {"name", reader_word, PLACE(struct route, name), NULL, SCHEMA_REQUIRED, &NAME, NULL},
-    {"path", reader_word, PLACE(struct route, path), NULL, SCHEMA_REQUIRED, &PATH, NULL},
-    {"methods", read_methods, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL, NULL},
-    {"pin", reader_enum, PLACE(struct route, pin), "null", SCHEMA_NULLABLE, &SIDE_NAMES, NULL},
-    {"weight", reader_percentage, PLACE(struct route, initial_weight), "null", SCHEMA_NULLABLE,
-     NULL, NULL},
-    {"on_404", reader_enum, PLACE(struct route, asks_other), "pass", 0, &ON_404, NULL},
+    {"name", reader_word, OF_ROUTE(name), NULL, SCHEMA_REQUIRED, &NAME},
+    {"path", reader_word, OF_ROUTE(path), NULL, SCHEMA_REQUIRED, &PATH},
+    {"methods", read_methods, PLACE_WHOLE, SCHEMA_NOTHING, 0, NULL},
+    {"pin", reader_enum, OF_ROUTE(pin), "null", SCHEMA_NULLABLE, &SIDE_NAMES},
+    {"weight", reader_percentage, OF_ROUTE(initial_weight), "null", SCHEMA_NULLABLE, NULL},
+    {"on_404", reader_enum, OF_ROUTE(asks_other), "pass", 0, &ON_404},
+    {"plan", reader_section, PLACE(struct written_route, plan), "null", SCHEMA_NULLABLE, &PLAN_MAP},
 };
 static const struct schema_map ROUTE_MAP = SCHEMA_MAP(ROUTE_KEYS, check_route);
 
@@ -134,16 +155,41 @@ static bool check_routes(struct schema *schema, const struct yaml_node *node,
     return schema_problem_count(schema) == problems_before;
 }
 
+/* Routes and plans part here: requests are decided without a look at plans. */
+static bool take_routes(struct schema *schema, const struct yaml_node *node,
+                        const struct written_route *written, struct config *config)
+{
+    const struct yaml_node *at = node->kind == YAML_SEQUENCE ? node->first : node;
+    config->routes = arena_array(schema->arena, config->route_count, sizeof(struct route));
+    config->route_plans =
+        arena_array(schema->arena, PLANS_MAX - 1, sizeof(struct config_route_plan));
+    for (unsigned i = 0; i < config->route_count; i++, at = at->next) {
+        config->routes[i] = written[i].route;
+        if (written[i].plan.step_count == 0)
+            continue;
+        if (config->route_plan_count == PLANS_MAX - 1) {
+            return schema_bad_key(schema, at, "plan",
+                                  "is one too many: at most %d routes may have a plan",
+                                  PLANS_MAX - 1);
+        }
+        config->route_plans[config->route_plan_count++] =
+            (struct config_route_plan){.route = i, .plan = written[i].plan};
+    }
+    return true;
+}
+
 bool routes_reader(struct schema *schema, const struct yaml_node *node,
                    const struct schema_key *key, void *place)
 {
     (void)key;
-    static const struct schema_key ITEM = {
-        .name = "", .read = reader_section, .width = sizeof(struct route), .argument = &ROUTE_MAP};
+    static const struct schema_key ITEM = {.name = "",
+                                           .read = reader_section,
+                                           .width = sizeof(struct written_route),
+                                           .argument = &ROUTE_MAP};
     struct config *config = place;
     void *items = NULL;
     if (!schema_list_read(schema, node, &ITEM, "routes", ROUTES_MAX, &items, &config->route_count))
         return false;
-    config->routes = items;
-    return node->kind != YAML_SEQUENCE || check_routes(schema, node, items);
+    bool good = take_routes(schema, node, items, config);
+    return node->kind != YAML_SEQUENCE ? good : check_routes(schema, node, config->routes) && good;
 }

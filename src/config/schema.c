@@ -17,9 +17,6 @@
 /* Words farther apart than this are not taken for a slip of the fingers. */
 #define DISTANCE_MAX 3
 
-/* A place for the value of a key that is checked and then not used. */
-#define SCRATCH_BYTES 64
-
 /* ---- problems ---- */
 
 unsigned schema_problem_count(const struct schema *schema)
@@ -186,39 +183,15 @@ static void read_default(struct schema *schema, const struct yaml_node *mapping,
     }
 }
 
-/*
- * A key whose feature is still to come: its value is checked like any other, and then it must be
- * what the default is. The place keeps the default.
- */
-static void read_later(struct schema *schema, const struct yaml_node *node,
-                       const struct schema_key *key, void *place)
-{
-    _Alignas(max_align_t) unsigned char written[SCRATCH_BYTES] = {0};
-    read_default(schema, node->parent, key, place);
-    if (!read_plainly(schema, node, key, written) || yaml_is_null(node))
-        return;
-    /* Only what has a width has a value to compare: a number or a bool. */
-    bool is_default =
-        key->width > 0 && node->kind == YAML_SCALAR && memcmp(written, place, key->width) == 0;
-    if (!is_default) {
-        (void)bad_at_key(schema, node, "not supported by this version yet: %s; remove this key",
-                         key->later);
-    }
-}
-
 static void read_key(struct schema *schema, const struct yaml_node *mapping,
                      const struct schema_key *key, void *base, bool with_defaults)
 {
-    _Alignas(max_align_t) unsigned char scratch[SCRATCH_BYTES] = {0};
     const struct yaml_node *node = yaml_child(mapping, str_of(key->name));
-    bool has_place = (key->flags & SCHEMA_NO_PLACE) == 0;
-    void *place = has_place ? (char *)base + key->offset : (void *)scratch;
+    void *place = (char *)base + key->offset;
 
     if (node == NULL) {
         if (with_defaults)
             read_default(schema, mapping, key, place);
-    } else if (key->later != NULL) {
-        read_later(schema, node, key, place);
     } else {
         (void)read_plainly(schema, node, key, place);
     }

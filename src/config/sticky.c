@@ -145,15 +145,14 @@ static const struct reader_names SAME_SITES = READER_NAMES("lax", "strict", "non
 static const struct reader_names KEEP = READER_NAMES("move", "keep");
 
 static const struct schema_key STICKY_KEYS[] = {
-    {"cookie", reader_word, PLACE(struct sticky, cookie.name), "cutover", 0, &COOKIE_NAME, NULL},
-    {"max_age", reader_seconds, PLACE(struct sticky, cookie.max_age_s), "30d", 0, &MAX_AGE, NULL},
-    {"domain", reader_word, PLACE(struct sticky, cookie.domain), "null", SCHEMA_NULLABLE, &DOMAIN,
-     NULL},
-    {"path", reader_word, PLACE(struct sticky, cookie.path), "/", 0, &COOKIE_PATH, NULL},
-    {"same_site", reader_enum, PLACE(struct sticky, cookie.same_site), "lax", 0, &SAME_SITES, NULL},
-    {"secure", read_secure, PLACE_WHOLE, "auto", 0, NULL, NULL},
-    {"identity", read_chain, PLACE_WHOLE, "cookie", 0, NULL, NULL},
-    {"on_raise", reader_enum, PLACE(struct sticky, keep_on_raise), "move", 0, &KEEP, NULL},
-    {"on_lower", reader_enum, PLACE(struct sticky, keep_on_lower), "move", 0, &KEEP, NULL},
+    {"cookie", reader_word, PLACE(struct sticky, cookie.name), "cutover", 0, &COOKIE_NAME},
+    {"max_age", reader_seconds, PLACE(struct sticky, cookie.max_age_s), "30d", 0, &MAX_AGE},
+    {"domain", reader_word, PLACE(struct sticky, cookie.domain), "null", SCHEMA_NULLABLE, &DOMAIN},
+    {"path", reader_word, PLACE(struct sticky, cookie.path), "/", 0, &COOKIE_PATH},
+    {"same_site", reader_enum, PLACE(struct sticky, cookie.same_site), "lax", 0, &SAME_SITES},
+    {"secure", read_secure, PLACE_WHOLE, "auto", 0, NULL},
+    {"identity", read_chain, PLACE_WHOLE, "cookie", 0, NULL},
+    {"on_raise", reader_enum, PLACE(struct sticky, keep_on_raise), "move", 0, &KEEP},
+    {"on_lower", reader_enum, PLACE(struct sticky, keep_on_lower), "move", 0, &KEEP},
 };
 const struct schema_map STICKY_MAP = SCHEMA_MAP(STICKY_KEYS, check_sticky);

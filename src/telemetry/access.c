@@ -20,9 +20,11 @@ static bool is_our_error(const struct outcome_row *row)
 
 static bool always_wanted(uint64_t slow_ms, const struct access_entry *entry)
 {
-    enum blame blame = outcome_row(entry->outcome)->blame;
-    bool is_slow = slow_ms > 0 && entry->duration_us > slow_ms * 1000;
-    return is_slow || entry->status >= 500 || blame == BLAME_SERVER || blame == BLAME_US;
+    const struct outcome_row *row = outcome_row(entry->outcome);
+    uint64_t took_us = entry->lasts ? entry->first_byte_us : entry->duration_us;
+    bool is_slow = slow_ms > 0 && took_us > slow_ms * 1000;
+    return is_slow || entry->status >= 500 || row->status >= 400 || row->blame == BLAME_SERVER ||
+           row->blame == BLAME_US;
 }
 
 bool access_wanted(enum access_policy policy, uint64_t slow_ms, const struct access_entry *entry,

@@ -87,6 +87,13 @@ void prom_sample(struct buf *out, const char *name, const struct prom_label *lab
     prom_sample_decimal(out, name, labels, label_count, value, 0);
 }
 
+void prom_sample_signed(struct buf *out, const char *name, const struct prom_label *labels,
+                        unsigned label_count, int64_t value)
+{
+    put_series(out, name, "", labels, label_count);
+    buf_printf(out, "%" PRId64 "\n", value);
+}
+
 /* The bound of a bucket in seconds, as its "le" label says it. */
 static struct str bound_text(unsigned index, struct buf *text)
 {

@@ -288,11 +288,40 @@ def test_a_system_without_authorities(files, tmp_path):
     assert files(text, bare).returncode == 0
 
 
-@pytest.mark.parametrize("add", ["plan: {advance: auto}\n", "log: {emf: 60s}\n"])
-def test_what_comes_later_is_one_clear_error(check, add):
-    result = check(check.good + add)
+PLAN = """\
+plan:
+  advance: auto
+  steps:
+    - {weight: 10, hold: 7d, before: "https://ci.example.org/ready?key=${HOOK_KEY}"}
+    - {weight: 100, hold: 14d}
+  guard: {window: 5m, every: 30s, on_fail: hold}
+log: {emf: 60s}
+"""
+
+
+def test_a_plan(check):
+    result = check(check.good + PLAN, {"HOOK_KEY": "hunter2"})
+    assert result.returncode == 0 and "hunter2" not in result.stdout + result.stderr, result
+
+
+@pytest.mark.parametrize("written, instead, line, key, part", [
+    ("weight: 100", "weight: 10", 12, "plan.steps[1].weight", 'expected more than "10", the weight of steps[0]'),
+    ("weight: 10,", "weight: 0,", 11, "plan.steps[0].weight", "expected more than 0"),
+    ("hold: 14d", "hold: 14", 12, "plan.steps[1].hold", "with its unit"),
+    ("every: 30s", "every: 10m", 13, "plan.guard.every", "longer than window"),
+    ("advance: auto", "advance: yes", 9, "plan.advance", "manual or auto"),
+    ("on_fail: hold", "on_fail: pray", 13, "plan.guard.on_fail", "rollback or hold"),
+    ("emf: 60s", "emf: 60", 14, "log.emf", "with its unit"),
+    ("https://ci", "https://me:hunter2@ci", 11, "plan.steps[0].before", "without user and password"),
+    ("https://ci.example.org", "https://ci.example.org:", 11, "plan.steps[0].before", "expected a URL"),
+])
+def test_a_mistake_in_the_plan_is_one_clear_error(check, written, instead, line, key, part):
+    assert written in PLAN
+    result = check(check.good + PLAN.replace(written, instead), {"HOOK_KEY": "hunter2"})
     assert result.returncode == 2
-    assert len(problems(result)) == 1 and "version" in problems(result)[0][2], result
+    assert len(problems(result)) == 1, result
+    assert problems(result)[0][0] == line and problems(result)[0][2].startswith(f"{key}: "), result
+    assert part in problems(result)[0][2] and "hunter2" not in result.stdout + result.stderr, result
 
 
 def test_the_reference_has_every_key_with_its_default():
@@ -305,13 +334,16 @@ def test_the_reference_has_every_key_with_its_default():
                 "sticky", "override", "health", "outlier", "failover", "retry", "timeouts", "limits", "forwarded",
                 "rewrite", "log", "plan", "on_raise", "replay_bytes", "upstream_idle", "client_ip_header", "tls",
                 "proxy_protocol", "redirect_https", "acme_webroot", "sni", "tls_handshake", "secret_file",
-                "secret_header", "on_404"):
+                "secret_header", "on_404", "emf", "steps", "guard", "on_fail"):
         assert re.search(rf"\b{key}:", text), key
     for word in ("verify", "ca_file", "names", "other_side", "certbot", "SNI", "[::]"):
         assert word in text, word
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "conf").glob("*.yaml")), ids=lambda p: p.name)
+SAMPLES = [ROOT / "conf" / "cutover.yaml", *sorted((ROOT / "conf").glob("railway-*.yaml"))]
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda p: p.name)
 def test_the_samples_are_valid(path, tmp_path):
     """Variables get a value; files that they name are made."""
     text = path.read_text()

@@ -18,6 +18,16 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
+static void expect_usable_plan(const struct plan *plan)
+{
+    CHECK(plan->step_count <= PLAN_STEPS_MAX);
+    for (unsigned i = 0; i < plan->step_count; i++)
+        CHECK(plan->steps[i].weight > (i == 0 ? 0 : plan->steps[i - 1].weight) &&
+              plan->steps[i].weight <= WEIGHT_MAX);
+    CHECK(plan->guard.strikes > 0 && plan->guard.every_ms > 0 &&
+          plan->guard.every_ms <= plan->guard.window_ms);
+}
+
 static void expect_usable(struct config *config)
 {
     struct error error;
@@ -38,6 +48,14 @@ static void expect_usable(struct config *config)
     }
     for (unsigned i = 0; i < config->route_count; i++)
         CHECK(config->routes[i].name.len > 0);
+    expect_usable_plan(&config->plan);
+    CHECK(config->route_plan_count < PLANS_MAX);
+    for (unsigned i = 0; i < config->route_plan_count; i++) {
+        const struct config_route_plan *own = &config->route_plans[i];
+        CHECK(own->route < config->route_count && own->plan.step_count > 0);
+        CHECK(config->routes[own->route].kind == ROUTE_WEIGHTED);
+        expect_usable_plan(&own->plan);
+    }
     CHECK(config_can_replace(config, config, &error));
 }
 

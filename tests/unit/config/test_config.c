@@ -95,6 +95,7 @@ Test(config, every_default_of_the_other_sections)
     cr_assert_eq(c->log.access, ACCESS_ALL);
     cr_assert_eq(c->log.slow_ms, 1000u);
     cr_assert_eq(c->log.file.len, 0u);
+    cr_assert_eq(c->log.emf_ms, 0u);
     config_unref(c);
 }
 
@@ -154,7 +155,9 @@ Test(config, what_a_reload_may_change)
         cr_assert_eq(strncmp(error.text, fixed[i][0], strlen(fixed[i][0])), 0, "%s", error.text);
         config_unref(next);
     }
-    struct config *next = parse_good(MINIMAL "initial_weight: 5\nlog: {access: off}\n");
+    struct config *next =
+        parse_good(MINIMAL "initial_weight: 5\nlog: {access: off, emf: 60s}\nplan: "
+                           "{steps: [{weight: 10, hold: 1d}]}\n");
     cr_assert(config_can_replace(now, next, &error));
     config_unref(next);
     cr_assert_eq(config_ref(now), now);

@@ -100,6 +100,17 @@ Test(keys, limits_of_numbers)
     assert_problem(MINIMAL "initial_weight: 101\n", 5, "initial_weight", "0 to 100");
 }
 
+Test(keys, lines_for_cloudwatch_are_written_every_second_at_the_most)
+{
+    struct config *c = parse_good(MINIMAL "log: {emf: 60s}\n");
+    cr_assert_eq(c->log.emf_ms, 60000u);
+    config_unref(c);
+    config_unref(parse_good(MINIMAL "log: {emf: 0}\n"));
+    assert_problem(MINIMAL "log: {emf: 60}\n", 5, "log.emf", "unit");
+    assert_problem(MINIMAL "log: {emf: 999ms}\n", 5, "log.emf", "0 or a duration from 1s to 1h");
+    assert_problem(MINIMAL "log: {emf: 2h}\n", 5, "log.emf", "to 1h");
+}
+
 Test(keys, a_server_that_is_the_proxy_itself_is_refused)
 {
     static const char *const TEXTS[] = {

@@ -39,7 +39,7 @@ Test(readers, a_number_fills_exactly_its_place)
         uint64_t wide;
         unsigned narrow, guard;
     } place = {0, 0, 77};
-    struct schema_key key = {"k", reader_integer, 0, sizeof(uint64_t), NULL, 0, &SMALL, NULL};
+    struct schema_key key = {"k", reader_integer, 0, sizeof(uint64_t), NULL, 0, &SMALL};
     cr_assert(read_one(&key, "1000", &place));
     cr_assert_eq(place.wide, 1000u);
     key.width = sizeof(unsigned);
@@ -57,7 +57,7 @@ Test(readers, seconds_are_whole)
 {
     static const struct reader_range RANGE = {1000, 60000, false};
     uint64_t seconds = 0;
-    struct schema_key key = {"k", reader_seconds, 0, sizeof(seconds), NULL, 0, &RANGE, NULL};
+    struct schema_key key = {"k", reader_seconds, 0, sizeof(seconds), NULL, 0, &RANGE};
     cr_assert(read_one(&key, "1m", &seconds));
     cr_assert_eq(seconds, 60u);
     cr_assert_not(read_one(&key, "1500ms", &seconds));
@@ -69,7 +69,7 @@ static const struct reader_names NAMES = READER_NAMES("move", "keep");
 Test(readers, names_may_fill_a_bool)
 {
     bool keep = false;
-    struct schema_key key = {"k", reader_enum, 0, sizeof(keep), NULL, 0, &NAMES, NULL};
+    struct schema_key key = {"k", reader_enum, 0, sizeof(keep), NULL, 0, &NAMES};
     cr_assert(read_one(&key, "keep", &keep));
     cr_assert(keep);
     cr_assert(read_one(&key, "move", &keep));
@@ -82,7 +82,7 @@ Test(readers, a_word_is_empty_by_null_or_by_an_empty_variable)
 {
     static const struct reader_word WORD = {word_domain};
     struct str word = STR("before");
-    struct schema_key key = {"k", reader_word, 0, sizeof(word), NULL, SCHEMA_NULLABLE, &WORD, NULL};
+    struct schema_key key = {"k", reader_word, 0, sizeof(word), NULL, SCHEMA_NULLABLE, &WORD};
     unsetenv("READERS_NONE");
     cr_assert(read_one(&key, "${READERS_NONE:-}", &word));
     cr_assert_eq(word.len, 0u);
@@ -100,7 +100,7 @@ Test(readers, ratios_and_percentages)
 {
     static const struct reader_range RANGE = {100, 10000, false};
     unsigned value = 0;
-    struct schema_key key = {"k", reader_ratio, 0, sizeof(value), NULL, 0, &RANGE, NULL};
+    struct schema_key key = {"k", reader_ratio, 0, sizeof(value), NULL, 0, &RANGE};
     cr_assert(read_one(&key, "2.5", &value));
     cr_assert_eq(value, 250u);
     cr_assert_not(read_one(&key, "0.99", &value));

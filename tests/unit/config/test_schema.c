@@ -26,19 +26,18 @@ static const struct reader_names COLORS = READER_NAMES("red", "green", "blue");
 static const struct reader_word HEADER = {word_header};
 
 static const struct schema_key INNER_KEYS[] = {
-    {"wait", reader_duration, PLACE(struct inner, wait_ms), "5s", 0, &WAIT, NULL},
-    {"on", reader_bool, PLACE(struct inner, on), "true", 0, NULL, NULL},
+    {"wait", reader_duration, PLACE(struct inner, wait_ms), "5s", 0, &WAIT},
+    {"on", reader_bool, PLACE(struct inner, on), "true", 0, NULL},
 };
 static const struct schema_map INNER = SCHEMA_MAP(INNER_KEYS, NULL);
 
 static const struct schema_key KEYS[] = {
-    {"bytes", reader_size, PLACE(struct sample, bytes), "1k", 0, &BYTES, NULL},
-    {"count", reader_integer, PLACE(struct sample, count), "3", 0, &COUNT, NULL},
-    {"share", reader_percentage, PLACE(struct sample, share), "0.25%", 0, NULL, NULL},
-    {"color", reader_enum, PLACE(struct sample, color), "green", 0, &COLORS, NULL},
-    {"word", reader_word, PLACE(struct sample, word), "null", SCHEMA_NULLABLE, &HEADER, NULL},
-    {"inner", reader_section, PLACE(struct sample, inner), SCHEMA_NOTHING, 0, &INNER, NULL},
-    {"soon", reader_duration, 0, sizeof(uint64_t), "0", SCHEMA_NO_PLACE, &BYTES, "soon"},
+    {"bytes", reader_size, PLACE(struct sample, bytes), "1k", 0, &BYTES},
+    {"count", reader_integer, PLACE(struct sample, count), "3", 0, &COUNT},
+    {"share", reader_percentage, PLACE(struct sample, share), "0.25%", 0, NULL},
+    {"color", reader_enum, PLACE(struct sample, color), "green", 0, &COLORS},
+    {"word", reader_word, PLACE(struct sample, word), "null", SCHEMA_NULLABLE, &HEADER},
+    {"inner", reader_section, PLACE(struct sample, inner), SCHEMA_NOTHING, 0, &INNER},
 };
 static const struct schema_map MAP = SCHEMA_MAP(KEYS, NULL);
 
@@ -151,19 +150,7 @@ Test(schema, control_bytes_never_reach_the_terminal)
     assert_problems("color: \"\\e[31m\"\n\"\\e\": 1\n",
                     "f:1:8: error: color: expected red, green or blue, got \"\\u001b[31m\"\n"
                     "f:2:1: error: \\u001b: unknown key (known here: bytes, count, share, color, "
-                    "word, inner, soon)\n");
-}
-
-Test(schema, a_later_key_may_say_its_default)
-{
-    cr_assert(read_sample("soon: 0\n", true));
-}
-
-Test(schema, a_later_key_is_refused_with_one_sentence)
-{
-    assert_problems("soon: 1s\n",
-                    "f:1:1: error: soon: not supported by this version yet: soon; remove this "
-                    "key\n");
+                    "word, inner)\n");
 }
 
 Test(schema, the_environment_is_put_in)

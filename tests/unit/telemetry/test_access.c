@@ -157,6 +157,31 @@ Test(access, errors_are_always_written)
     cr_assert_not(is_error());
 }
 
+Test(access, refusals_of_our_own_are_always_written)
+{
+    entry.status = 413;
+    entry.outcome = OUTCOME_BODY_TOO_LARGE;
+    cr_assert(is_error());
+    entry.outcome = OUTCOME_OK; /* the application's own */
+    cr_assert_not(is_error());
+    entry.status = 404;
+    entry.outcome = OUTCOME_SKEW;
+    cr_assert(is_error());
+    entry.status = 308;
+    entry.outcome = OUTCOME_REDIRECTED;
+    cr_assert_not(is_error());
+}
+
+Test(access, what_lasts_is_slow_when_its_head_was)
+{
+    entry.lasts = true;
+    entry.outcome = OUTCOME_TUNNEL;
+    entry.duration_us = 3600000000;
+    cr_assert_not(is_error());
+    entry.first_byte_us = 1000001;
+    cr_assert(is_error());
+}
+
 Test(access, slow_requests_are_always_written)
 {
     entry.duration_us = 1000000;

@@ -70,6 +70,14 @@ Test(prometheus, decimals_are_exact_and_short)
     cr_assert_str_eq(text(), "x 10.25\nx 30\nx 0.000001\nx 0\nx 1.50005\n");
 }
 
+Test(prometheus, a_number_below_zero_keeps_its_sign)
+{
+    const struct prom_label label = {"route", STR("main")};
+    prom_sample_signed(&buf, "x", &label, 1, -1);
+    prom_sample_signed(&buf, "x", NULL, 0, INT64_MIN);
+    cr_assert_str_eq(text(), "x{route=\"main\"} -1\nx -9223372036854775808\n");
+}
+
 Test(prometheus, a_histogram_is_cumulative_and_in_seconds)
 {
     struct histogram histogram = {0};
