@@ -26,6 +26,7 @@ struct deadline_list {
 
 struct deadline {
     struct list node;
+    uint64_t set_ms; /* when its wait began; it may have been cut short since */
     uint64_t due_ms;
 };
 

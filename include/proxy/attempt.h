@@ -1,5 +1,5 @@
 /*
- * attempt.h - tries at servers for one exchange: picks, connects, sends the head, tries again.
+ * attempt.h - tries at servers for one exchange: connects, sends the head, tries again.
  *
  * Every call may finish the exchange, and so free it: see conn->exchange afterwards.
  */
@@ -26,6 +26,10 @@ bool attempt_ask_other(struct exchange *exchange);
 
 /* A place may have come free at the server that it waits for (EXCHANGE_WAIT). */
 void attempt_retry_waiting(struct exchange *exchange);
+
+/* A newer snapshot is there: when nothing has been sent yet and the request belongs to the other
+ * side now, it goes there. What it waited for is given up, and counted nowhere. */
+void attempt_follow(struct exchange *exchange);
 
 /* The attempt failed: tries again where the rules allow it, else answers or, when the answer has
  * begun, cuts. */

@@ -8,6 +8,9 @@
  *                  +---- again <-----+-- may it be tried again? --------------------------+
  *                                        no: REPLY (an answer made here) -> FINISH
  *
+ * As long as nothing has been sent, a newer snapshot may move it to the other side (choice.h): a
+ * rollback holds for what waits as well. What has been sent stays where it is.
+ *
  * Once a byte of the backend's answer has gone to the client the status is committed: what fails
  * after that cuts the client's connection, so that a truncated answer is seen as one.
  *
@@ -38,7 +41,7 @@ enum exchange_state {
 struct exchange {
     struct list node;        /* in pool->waiting or worker->free_exchanges, or in none */
     struct conn *conn;       /* borrowed: owner */
-    struct adopted *adopted; /* pinned */
+    struct adopted *adopted; /* pinned; a newer one when it moves to the other side */
     enum exchange_state state;
 
     /* the request */
@@ -52,6 +55,7 @@ struct exchange {
     struct str scheme;                 /* "http" or "https", as the client came */
     bool is_parsed;                    /* `request` is filled */
     bool is_decided;                   /* `decision` stands: the request is counted for its side */
+    bool is_write;                     /* counted in writes_open */
     bool awaits_continue;              /* the client sends its body when it is told to (100) */
     bool request_done;                 /* the whole body has been received */
     bool is_replayable;                /* `replay` holds all of the body so far */
@@ -73,7 +77,10 @@ struct exchange {
     uint64_t wait_until_ms; /* EXCHANGE_WAIT: when to give up */
     unsigned retries;       /* second tries on a side */
     bool stale_retried;
-    bool is_skewed; /* asked on the other side, after a 404 on its own */
+    bool is_skewed;      /* asked on the other side, after a 404 on its own */
+    bool is_noted;       /* in the evidence already: what it became lasts */
+    uint64_t attempt_ns; /* when this attempt began, the waiting for a place left out */
+    uint64_t connect_us; /* what its connection took, with TLS; 0: it had one */
 
     /* the answer */
     unsigned status;     /* sent to the client; 0: none yet */
@@ -85,6 +92,7 @@ struct exchange {
     bool response_has_body; /* a body follows the head */
     unsigned interim;
     uint64_t sent_bytes; /* of the answer's body */
+    bool is_stream;      /* server-sent events: it lasts as long as somebody listens */
 
     /* a tunnel: which ends have sent FIN */
     bool is_tunnel; /* counted as one */
@@ -92,6 +100,7 @@ struct exchange {
 
     enum outcome outcome;
     uint64_t started_ns, first_byte_ns;
+    uint64_t ended_ns; /* of the last attempt, where its end was timed; or 0 */
 };
 
 /* The configuration that it was decided on. */

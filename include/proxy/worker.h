@@ -20,6 +20,7 @@
 #include "proxy/pool.h"
 #include "state/snapshot.h"
 #include "telemetry/counters.h"
+#include "telemetry/evidence.h"
 
 /* After an answer that ends a connection: how long the client may still send before it is cut. */
 #define LINGER_MS 2000
@@ -78,6 +79,7 @@ struct worker {
 
     struct worker_shared *common; /* borrowed: from server */
     struct counters *counters;    /* owned; read by the control thread */
+    struct evidence *evidence;    /* owned; PLANS_MAX of them; likewise */
     struct adopted *adopted;      /* owned; current */
     struct listener *listeners;   /* owned array */
     unsigned listener_count;

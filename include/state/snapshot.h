@@ -35,6 +35,9 @@ struct snapshot {
     struct snapshot_backend backends[SIDES];
     struct tls_keys *keys[LISTEN_MAX]; /* owned: one reference each; by listener; NULL: plain */
     unsigned slots[ROUTES_MAX];        /* counters slot of each route */
+    /* Which of a worker's evidence a route's attempts are counted in, by plan; -1: none (pinned, or a
+     * weight of its own without a plan). What matches no route, or follows the main weight: 0. */
+    int evidence[ROUTES_MAX];
 };
 
 /*

@@ -26,6 +26,7 @@ void deadline_set(struct deadline *deadline, struct deadline_list *list, uint64_
     list_remove(&deadline->node);
     if (list->after_ms == 0)
         return;
+    deadline->set_ms = now_ms;
     deadline->due_ms = now_ms + list->after_ms;
     list_push_back(&list->entries, &deadline->node);
 }

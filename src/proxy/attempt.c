@@ -1,7 +1,7 @@
 /*
- * attempt.c - tries at servers: which one, over which connection, and whether there is another.
+ * attempt.c - tries at servers: over which connection, and whether there is another.
  *
- *     attempt_first -> next server of the side <--------------------+
+ *     attempt_first -> choice.c: a server of the side <-------------+
  *                        | idle connection     | new one            |
  *                        |                     v                    |
  *                        |         attempt_on_connect -- failed --> attempt_failed
@@ -15,15 +15,18 @@
  * of the answer, with a safe method, once, at the same server over a new connection. Only a safe
  * method ever reaches a second server, or side, after a first may have seen it. A request of an
  * Engine.IO poll (sid= in its query) belongs to one server, and each delivers something new: it is
- * never sent twice, nor elsewhere once its own server has been tried.
+ * never sent twice, nor elsewhere once its own server has been tried. What may be tried again goes
+ * to the other side at once when a change of the weights has put it there (follow_change).
  */
 #include "proxy/attempt.h"
 
+#include "base/clock.h"
 #include "config/host.h"
 #include "http/forward.h"
 #include "http/rewrite.h"
 #include "net/shortage.h"
 #include "proxy/account.h"
+#include "proxy/choice.h"
 #include "proxy/relay.h"
 #include "proxy/reply.h"
 
@@ -62,48 +65,6 @@ static enum outcome outcome_of_connect(int status, const struct addr *to)
     default:
         return OUTCOME_CONNECT_FAILED;
     }
-}
-
-/* How good a server is for a request: what is left of it after each pass asks for less. */
-enum fitness {
-    FIT_FREE = 0, /* can be used, and has a connection or a place for one */
-    FIT_BUSY,     /* can be used; there is a wait for a place */
-    FIT_EJECTED,  /* not down: an ejection is a guess, and a guess is better than nothing */
-    FITNESS_COUNT,
-};
-
-static bool is_fit(const struct exchange *exchange, enum side side, unsigned index,
-                   enum fitness fitness)
-{
-    const struct adopted *adopted = exchange->adopted;
-    const struct server *server = adopted->snapshot->backends[side].servers[index].server;
-    const struct pool *pool = adopted->pools[side][index];
-    unsigned most = exchange_config(exchange)->limits.upstream_connections;
-
-    if ((exchange->tried[side] & (UINT64_C(1) << index)) != 0)
-        return false;
-    if (fitness == FIT_EJECTED)
-        return server_health(server) != HEALTH_DOWN;
-    if (!server_is_usable(server, worker_now_ms(exchange->conn->worker)))
-        return false;
-    return fitness == FIT_BUSY || most == 0 || !list_is_empty(&pool->idle) ||
-           atomic_load_explicit(&server->shared.upstreams, memory_order_relaxed) < most;
-}
-
-/* Next server of the side that has not been tried for this request, or -1. */
-static int next_server(struct exchange *exchange, enum side side)
-{
-    struct adopted *adopted = exchange->adopted;
-    unsigned count = adopted->snapshot->backends[side].count;
-    bool usable[SERVERS_MAX];
-    int index = -1;
-
-    for (unsigned fitness = 0; fitness < FITNESS_COUNT && index < 0; fitness++) {
-        for (unsigned i = 0; i < count; i++)
-            usable[i] = is_fit(exchange, side, i, (enum fitness)fitness);
-        index = balance_next(usable, count, &adopted->cursor[side]);
-    }
-    return index;
 }
 
 static void send_head(struct exchange *exchange);
@@ -179,6 +140,15 @@ static void connect_server(struct exchange *exchange)
     attempt_failed(exchange, outcome_of_connect(status, &server->addrs[index]));
 }
 
+/* The first begins with the request, which saves a look at the clock, unless it had to wait. */
+static void note_begin(struct exchange *exchange)
+{
+    bool is_first = exchange->attempt_ns == 0 && exchange->wait_until_ms == 0;
+
+    exchange->attempt_ns = is_first ? exchange->started_ns : clock_mono_ns();
+    exchange->connect_us = 0;
+}
+
 /* One attempt at exchange->server: over an idle connection when that is safe, else over a new one.
  */
 static void try_server(struct exchange *exchange)
@@ -200,6 +170,7 @@ static void try_server(struct exchange *exchange)
     }
     if (exchange->state == EXCHANGE_WAIT)
         pool_wait_end(exchange->pool, exchange);
+    note_begin(exchange);
     exchange->state = EXCHANGE_ACQUIRE;
     exchange->attempts++;
     if (exchange->attempts > 1)
@@ -217,26 +188,11 @@ void attempt_retry_waiting(struct exchange *exchange)
     try_server(exchange);
 }
 
-/* Moves on to the next server of the decided side; false when there is none left. */
-static bool acquire_on_side(struct exchange *exchange)
-{
-    enum side side = exchange->decision.side;
-    int index = next_server(exchange, side);
-
-    if (index < 0)
-        return false;
-    exchange->tried[side] |= UINT64_C(1) << index;
-    exchange->addrs_tried = 0;
-    exchange->first_addr = exchange->adopted->pools[side][index]->next_addr;
-    exchange->server = &exchange->adopted->snapshot->backends[side].servers[index];
-    exchange->pool = exchange->adopted->pools[side][index];
-    try_server(exchange);
-    return true;
-}
-
 void attempt_first(struct exchange *exchange)
 {
-    if (!acquire_on_side(exchange))
+    if (choice_server(exchange))
+        try_server(exchange);
+    else
         reply_outcome(exchange, OUTCOME_NO_SERVER, NULL);
 }
 
@@ -311,6 +267,7 @@ void attempt_on_connect(struct exchange *exchange, int status)
     const struct stream *stream = &exchange->upstream->stream;
 
     if (status == 0) {
+        exchange->connect_us = (clock_mono_ns() - exchange->attempt_ns) / 1000;
         send_head(exchange);
         return;
     }
@@ -323,48 +280,61 @@ void attempt_on_connect(struct exchange *exchange, int status)
 
 /* Again, or over */
 
-/* Where the request would go when its side cannot take it: false when nowhere. The other side may
- * take it when policy lets it, and the first side cannot have seen the request, or its method is
- * safe. */
-static bool may_fail_over(const struct exchange *exchange, struct decision *decision)
+/* Lets go of what it waits for: a connection that is being made, or a place for one. */
+static void stop_waiting(struct exchange *exchange)
 {
-    const struct snapshot *snapshot = exchange->adopted->snapshot;
-    bool usable[SIDES];
+    struct upstream *upstream = exchange->upstream;
 
-    *decision = exchange->decision;
-    if (decision->side != decision->home)
-        return false;
-    snapshot_usable(snapshot, worker_now_ms(exchange->conn->worker), usable);
-    usable[decision->home] = false;
-    return decide_failover(&snapshot->policy, usable, decision);
+    if (exchange->state == EXCHANGE_WAIT)
+        pool_wait_end(exchange->pool, exchange);
+    exchange->state = EXCHANGE_ACQUIRE;
+    if (upstream == NULL)
+        return;
+    exchange->upstream = NULL;
+    exchange->attempts--; /* it has not been one */
+    upstream_close(upstream, false);
 }
 
-static bool fail_over(struct exchange *exchange)
+/* To the other side, when a newer snapshot says so. Nothing of the request has been sent, or what
+ * has been may be sent again anywhere. */
+static bool follow_change(struct exchange *exchange)
 {
-    struct counters *counters = exchange->conn->worker->counters;
-    struct decision decision;
+    struct decision again;
 
-    if (!may_fail_over(exchange, &decision))
+    if (!choice_has_changed(exchange, &again))
         return false;
-    exchange->decision = decision;
-    /* May finish the exchange. */
-    if (!acquire_on_side(exchange))
-        return false;
-    counter_add(&counters->failovers[decision.home], 1);
+    stop_waiting(exchange);
+    enum outcome refusal = choice_change(exchange, &again);
+    if (refusal != OUTCOME_OK)
+        reply_outcome(exchange, refusal, NULL);
+    else
+        attempt_first(exchange);
     return true;
+}
+
+void attempt_follow(struct exchange *exchange)
+{
+    bool is_connecting = exchange->state == EXCHANGE_ACQUIRE && exchange->upstream != NULL;
+
+    if (is_connecting || exchange->state == EXCHANGE_WAIT)
+        follow_change(exchange);
 }
 
 /* Another server of the side, or another side. */
 static bool go_elsewhere(struct exchange *exchange)
 {
+    bool is_found = false;
+
     if (is_bound(exchange))
         return false;
     if (exchange->retries < exchange_config(exchange)->retry.attempts) {
         exchange->retries++;
-        if (acquire_on_side(exchange))
-            return true;
+        is_found = choice_server(exchange);
     }
-    return fail_over(exchange);
+    if (!is_found && !choice_fail_over(exchange))
+        return false;
+    try_server(exchange);
+    return true;
 }
 
 /* Starts another attempt if the rules allow one. */
@@ -378,11 +348,14 @@ static bool try_again(struct exchange *exchange, enum outcome outcome)
         if (exchange->stale_retried || (exchange->head_sent && !may_repeat))
             return false;
         exchange->stale_retried = true;
-        try_server(exchange);
+        if (!follow_change(exchange))
+            try_server(exchange);
         return true;
     }
     if (exchange->head_sent)
         return false;
+    if (follow_change(exchange))
+        return true;
     if (exchange->addrs_tried + 1 < exchange->server->addr_count &&
         exchange->addrs_tried + 1 < ADDRS_TRIED_MAX) {
         exchange->addrs_tried++;
@@ -403,20 +376,9 @@ static void drop_attempt(struct exchange *exchange, enum outcome outcome)
     exchange->answered = false;
 }
 
-static bool has_other_server(const struct exchange *exchange)
-{
-    enum side side = exchange->decision.side;
-
-    for (unsigned i = 0; i < exchange->adopted->snapshot->backends[side].count; i++)
-        if (is_fit(exchange, side, i, FIT_BUSY))
-            return true;
-    return false;
-}
-
 bool attempt_pass_over(struct exchange *exchange, enum outcome outcome)
 {
     bool was_seen = outcome != OUTCOME_PLATFORM_404;
-    struct decision elsewhere;
 
     /* Nobody there has been asked: what its own side said is what counts. */
     if (exchange->is_skewed) {
@@ -426,35 +388,24 @@ bool attempt_pass_over(struct exchange *exchange, enum outcome outcome)
     }
     if (!exchange->is_replayable || is_bound(exchange) || (was_seen && !is_repeatable(exchange)))
         return false;
-    bool may_move =
-        exchange->retries < exchange_config(exchange)->retry.attempts && has_other_server(exchange);
-    if (!may_move && !may_fail_over(exchange, &elsewhere))
+    bool may_move = exchange->retries < exchange_config(exchange)->retry.attempts &&
+                    choice_has_server(exchange);
+    if (!may_move && !choice_may_fail_over(exchange))
         return false;
     drop_attempt(exchange, outcome);
-    if (!go_elsewhere(exchange))
+    if (!follow_change(exchange) && !go_elsewhere(exchange))
         reply_outcome(exchange, OUTCOME_NO_SERVER, NULL);
     return true;
 }
 
 bool attempt_ask_other(struct exchange *exchange)
 {
-    const struct snapshot *snapshot = exchange->adopted->snapshot;
-    struct decision *decision = &exchange->decision;
-    enum side other = side_other(decision->side);
-    bool usable[SIDES];
-
-    /* Once, by its own side's word, and with all of the request. */
-    if (exchange->is_skewed || decision->side != decision->home || !exchange->is_replayable ||
-        is_bound(exchange) || snapshot->policy.admin[other] == ADMIN_MAINT)
-        return false;
-    snapshot_usable(snapshot, worker_now_ms(exchange->conn->worker), usable);
-    if (!usable[other])
+    if (!exchange->is_replayable || is_bound(exchange) || !choice_may_ask_other(exchange))
         return false;
     drop_attempt(exchange, OUTCOME_SKEW);
-    exchange->is_skewed = true;
-    decision->side = other;
-    decision->reason = REASON_SKEW;
-    if (!acquire_on_side(exchange))
+    if (choice_ask_other(exchange))
+        try_server(exchange);
+    else
         reply_outcome(exchange, OUTCOME_SKEW, NULL);
     return true;
 }

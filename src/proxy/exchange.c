@@ -5,7 +5,7 @@
  *     exchange_start
  *       | parse, checks ----------------------> reply (4xx, 501)
  *       v
- *     decide (route, bucket, side) -----------> reply (503: nobody can take it)
+ *     choice_decide (route, bucket, side) ----> reply (503: frozen, or nobody can take it)
  *       v
  *     attempt_first -> relay.c or tunnel.c ---> exchange_finish
  *
@@ -19,6 +19,7 @@
 #include "http/forward.h"
 #include "proxy/account.h"
 #include "proxy/attempt.h"
+#include "proxy/choice.h"
 #include "proxy/front.h"
 #include "proxy/relay.h"
 #include "proxy/reply.h"
@@ -92,7 +93,7 @@ static void exchange_free(struct exchange *exchange)
     mem_free(exchange);
 }
 
-/* What must be true before the memory goes: nothing leased, the gauge of tunnels right. */
+/* What must be true before the memory goes: nothing leased, the gauges right. */
 static void let_go(struct exchange *exchange, enum outcome outcome)
 {
     struct worker *worker = exchange->conn->worker;
@@ -108,6 +109,8 @@ static void let_go(struct exchange *exchange, enum outcome outcome)
     }
     if (exchange->is_tunnel)
         counter_sub(&worker->counters->tunnels[exchange->decision.side], 1);
+    if (exchange->is_write)
+        counter_sub(&worker->counters->writes_open, 1);
     account_request(exchange);
 }
 
@@ -189,26 +192,12 @@ static void believe_forwarded(struct exchange *exchange)
 
 static void exchange_decide(struct exchange *exchange)
 {
-    struct worker *worker = exchange->conn->worker;
-    const struct snapshot *snapshot = exchange->adopted->snapshot;
-    struct decision *decision = &exchange->decision;
+    enum outcome refusal = choice_decide(exchange);
 
-    *decision = decide(&snapshot->policy, &exchange->request, &exchange->client);
-    if (decision->needs_draw)
-        decide_draw(&snapshot->policy,
-                    atomic_fetch_add_explicit(&worker->common->draws, 1, memory_order_relaxed),
-                    decision);
-    exchange->is_decided = true;
-    if (!snapshot_settle(snapshot, worker_now_ms(worker), decision)) {
-        reply_outcome(exchange,
-                      snapshot->policy.admin[decision->home] == ADMIN_MAINT ? OUTCOME_MAINTENANCE
-                                                                            : OUTCOME_NO_SERVER,
-                      NULL);
-        return;
-    }
-    if (decision->reason == REASON_FAILOVER)
-        counter_add(&worker->counters->failovers[decision->home], 1);
-    attempt_first(exchange);
+    if (refusal != OUTCOME_OK)
+        reply_outcome(exchange, refusal, NULL);
+    else
+        attempt_first(exchange);
 }
 
 static enum outcome outcome_of_fault(enum strict_fault fault)

@@ -14,6 +14,7 @@
 #include "http/forward.h"
 #include "http/platform.h"
 #include "http/writer.h"
+#include "proxy/account.h"
 #include "proxy/attempt.h"
 #include "proxy/reply.h"
 #include "proxy/tunnel.h"
@@ -204,6 +205,16 @@ static bool announces_in_vain(const struct message *response)
                                            message_find(response, FIELD_TRANSFER_ENCODING) != NULL);
 }
 
+/* Without a length, since it has no end of its own. */
+static bool is_event_stream(const struct message *response)
+{
+    const struct field *type = response->has_content_length || response->body == BODY_NONE
+                                   ? NULL
+                                   : message_find_name(response, STR("Content-Type"));
+
+    return type != NULL && str_starts_with_nocase(type->value, STR("text/event-stream"));
+}
+
 /* The final head: from here on the status is committed. Puts the head into worker->head. */
 static void begin_answer(struct exchange *exchange, const struct message *response)
 {
@@ -222,6 +233,10 @@ static void begin_answer(struct exchange *exchange, const struct message *respon
     /* A client that is still sending its body cannot be told where the next request begins; bytes
      * behind a refused Upgrade may be the tunnel's, and are never read as another request. */
     exchange->keep_alive = exchange_may_keep_client(exchange) && exchange->body != BODY_UNTIL_EOF;
+    if (is_event_stream(response)) {
+        exchange->is_stream = true;
+        account_opened(exchange, exchange->answer);
+    }
     write_response_head(exchange, response, &conn->worker->head);
 }
 
@@ -324,6 +339,7 @@ static void switch_protocols(struct exchange *exchange, const struct message *re
     exchange->status = 101;
     write_response_head(exchange, response, head);
     struct iovec iov = vector_of(buf_str(head));
+    account_opened(exchange, OUTCOME_TUNNEL);
     if (send_client(exchange, &iov, 1))
         tunnel_start(exchange, early);
 }

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "http/forward.h"
 #include "http/writer.h"
+#include "proxy/account.h"
 
 static void write_body(struct buf *out, const char *code, const char *text, const char *detail)
 {
@@ -21,14 +22,19 @@ static void write_body(struct buf *out, const char *code, const char *text, cons
     buf_append_char(out, '\n');
 }
 
-/* When it is worth coming back: a server that is well again is up after so many checks. */
-static struct str retry_after(const struct exchange *exchange, struct buf *text)
+/* When it is worth coming back: when whoever froze the writes has said, or when a server that is well
+ * again is up after so many checks. */
+static struct str retry_after(const struct exchange *exchange, enum outcome outcome,
+                              struct buf *text)
 {
-    const struct config *config = exchange_config(exchange);
-    const struct health_policy *health = &config->backends[exchange->decision.home].health;
-    uint64_t ms = health->interval_ms * health->healthy_threshold;
+    const struct snapshot *snapshot = exchange->adopted->snapshot;
+    const struct health_policy *health =
+        &snapshot->config->backends[exchange->decision.home].health;
+    uint64_t seconds = health->interval_ms * health->healthy_threshold / 1000 + 1;
 
-    buf_printf(text, "%llu", (unsigned long long)(ms / 1000 + 1));
+    if (outcome == OUTCOME_FROZEN)
+        seconds = snapshot->policy.freeze.retry_after_s;
+    buf_printf(text, "%llu", (unsigned long long)seconds);
     return buf_str(text);
 }
 
@@ -56,15 +62,15 @@ static void reply(struct exchange *exchange, enum outcome outcome, const struct 
     fields[count++] = (struct writer_field){"X-Cutover-Outcome", str_of(row->token)};
     fields[count++] = (struct writer_field){"X-Request-ID", id};
     if (row->status == 503)
-        fields[count++] = (struct writer_field){"Retry-After", retry_after(exchange, &after)};
+        fields[count++] =
+            (struct writer_field){"Retry-After", retry_after(exchange, outcome, &after)};
     if (!str_is_empty(cookie))
         fields[count++] = (struct writer_field){"Set-Cookie", cookie};
     if (!str_is_empty(own->location))
         fields[count++] = (struct writer_field){"Location", own->location};
     exchange->status = row->status;
-    /* Refused before any server was tried: counted for the side that it was meant for. */
     if (exchange->is_decided && exchange->attempts == 0)
-        counter_add(&worker->counters->attempts[exchange->decision.side][outcome], 1);
+        account_refusal(exchange, outcome);
 
     buf_clear(&worker->head);
     writer_answer(row->status, fields, count, own->type, own->content, exchange->keep_alive,

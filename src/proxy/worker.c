@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "proxy/account.h"
+#include "proxy/attempt.h"
 #include "proxy/conn.h"
 #include "proxy/exchange.h"
 #include "proxy/reply.h"
@@ -126,13 +127,25 @@ void worker_publish(struct worker *worker, struct snapshot *snapshot)
     uv_async_send(&worker->wake);
 }
 
+/* Who has sent nothing yet may have to go elsewhere now. */
+static void follow_snapshot(struct worker *worker)
+{
+    LIST_FOREACH (&worker->conns, node) {
+        struct conn *conn = CONTAINER_OF(node, struct conn, node);
+        if (conn->exchange != NULL)
+            attempt_follow(conn->exchange);
+    }
+}
+
 static void look_into_inbox(struct worker *worker)
 {
     struct snapshot *snapshot =
         atomic_exchange_explicit(&worker->shared.inbox, NULL, memory_order_acq_rel);
 
-    if (snapshot != NULL)
-        adopt(worker, snapshot);
+    if (snapshot == NULL)
+        return;
+    adopt(worker, snapshot);
+    follow_snapshot(worker);
 }
 
 void worker_shed(struct worker *worker)
@@ -314,8 +327,10 @@ static void on_sweep(uv_timer_t *timer)
     struct worker *worker = timer->data;
     uint64_t now_ms = worker_now_ms(worker);
 
-    if (!is_settling(worker, now_ms))
+    if (!is_settling(worker, now_ms)) {
         sweep_deadlines(worker, now_ms);
+        account_late(worker);
+    }
     sweep_pools(worker);
     account_flush(worker);
     give_back_memory(worker);
@@ -388,6 +403,7 @@ struct worker *worker_new(unsigned index, struct worker_shared *common, struct a
     worker->index = index;
     worker->common = common;
     worker->counters = counters_new();
+    worker->evidence = mem_zalloc(PLANS_MAX, sizeof(*worker->evidence));
     list_init(&worker->conns);
     list_init(&worker->pools);
     list_init(&worker->free_exchanges);
@@ -477,6 +493,7 @@ void worker_free(struct worker *worker)
     buf_deinit(&worker->set_cookie);
     buf_deinit(&worker->access);
     counters_free(worker->counters);
+    mem_free(worker->evidence);
     mem_free(worker->listeners);
     mem_free(worker);
 }
