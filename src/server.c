@@ -48,6 +48,7 @@ struct process {
     unsigned started;           /* worker threads that run */
     _Atomic unsigned drained;   /* worker threads that have ended */
     struct counters **counters; /* owned array; entries borrowed: from workers */
+    struct evidence **evidence; /* likewise */
     struct controller controller;
     bool has_controller;
     struct admin *admin;
@@ -182,6 +183,7 @@ static bool make_workers(struct process *process, struct error *error)
     process->common.on_drained_data = process;
     process->workers = mem_zalloc(count, sizeof(*process->workers));
     process->counters = mem_zalloc(count, sizeof(*process->counters));
+    process->evidence = mem_zalloc(count, sizeof(*process->evidence));
     for (unsigned i = 0; i < config->listen_count; i++)
         addresses[i] = config->listen[i].address;
     bool free_to_use = probe_addresses(addresses, config->listen_count, error);
@@ -192,6 +194,7 @@ static bool make_workers(struct process *process, struct error *error)
             break;
         process->workers[i] = worker;
         process->counters[i] = worker->counters;
+        process->evidence[i] = worker->evidence;
         process->worker_count++;
     }
     mem_free(addresses);
@@ -351,6 +354,7 @@ static bool start(struct process *process, const struct server_options *options,
         .short_of_memory = &process->common.short_of_memory,
         .counters = process->counters,
         .counters_count = process->worker_count,
+        .evidence = process->evidence,
         .publish = publish,
         .publish_data = process,
     };
@@ -382,6 +386,7 @@ static void finish(struct process *process)
     config_unref(process->config);
     mem_free(process->workers);
     mem_free(process->counters);
+    mem_free(process->evidence);
     uv_loop_close(&process->loop);
     stream_loop_deinit(&process->io);
     mem_free(process);

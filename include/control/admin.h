@@ -11,6 +11,7 @@
 #define CONTROL_ADMIN_H
 
 #include "control/controller.h"
+#include "control/history.h"
 #include "control/rates.h"
 #include "http/message.h"
 
@@ -18,7 +19,7 @@
 #define ADMIN_FIELDS_MAX      100
 #define ADMIN_BODY_MAX_BYTES  (64 * 1024)
 #define ADMIN_CONNECTIONS_MAX 256
-#define ADMIN_STREAMS_MAX     64 /* of them, following the events */
+#define ADMIN_STREAMS_MAX     64 /* of them, following the events or the status */
 #define ADMIN_REQUEST_MS      10000
 
 struct admin;
@@ -27,8 +28,9 @@ struct admin;
 struct admin_request {
     const struct message *message;
     struct str body;
-    struct str peer;           /* address of who asks, without port */
-    const struct rates *rates; /* borrowed: from the admin server */
+    struct str peer;               /* address of who asks, without port */
+    const struct rates *rates;     /* borrowed: from the admin server */
+    const struct history *history; /* the same; NULL: there is none */
 };
 
 /* What api.c answers. */
@@ -41,8 +43,10 @@ struct admin_answer {
     char allow[32];        /* methods, with a 405; empty: no such field */
     const char *code;      /* of a refusal, for the audit; NULL: none */
     struct error refusal;  /* its message */
+    bool is_page;          /* a file of the dashboard: other sites are kept out of it */
     bool stream_events;    /* SSE: the connection stays open and follows the events */
     uint64_t stream_after; /* events after this id first */
+    bool stream_status;    /* SSE: the same with the status */
 };
 
 /*

@@ -5,7 +5,7 @@
  *     READ_HEAD > READ_BODY > WRITE > READ_HEAD ...       a connection that is kept
  *     READ_HEAD > WAIT > WRITE                            refused at the gate: answered late
  *     ... WRITE > LINGER > closed                         the last answer: until the client has it
- *     READ_HEAD > STREAM > closed                         follows the events
+ *     READ_HEAD > STREAM > closed                         follows the events, or the status
  *
  * One request at a time: nothing is read while an answer is under way, so what a client sends
  * ahead waits in the kernel, and a connection never holds more than one head, one body and one
@@ -15,6 +15,7 @@
 #define CONTROL_ADMIN_CONN_H
 
 #include "control/admin.h"
+#include "control/admin_feed.h"
 #include "http/parser.h"
 #include "net/stream.h"
 
@@ -25,11 +26,13 @@ struct admin {
     uint64_t second_ms; /* when it did so last; monotonic */
     struct addr bound;
     struct rates rates;
+    struct history history;
+    struct admin_feed feed;
     struct counters *sum; /* owned; scratch of the sampling */
     struct list conns;    /* of struct admin_conn */
     unsigned conn_count;
     unsigned stream_count;
-    unsigned open_handles; /* listener and timer */
+    unsigned open_handles; /* listener and timers */
     bool is_stopping;
 };
 
@@ -66,7 +69,8 @@ struct admin_conn {
     bool keep_alive;
     bool has_ended;     /* the client has said that nothing follows, and waits for its answer */
     bool is_over_limit; /* there are too many: it is told so, and nothing else */
-    struct event_follower follower; /* ADMIN_STREAM */
+    struct event_follower follower; /* ADMIN_STREAM, of events */
+    bool follows_status;            /* ADMIN_STREAM, of the status */
 };
 
 /* Takes the waiting connection off the listener. */

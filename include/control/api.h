@@ -13,11 +13,13 @@
 void api_answer(struct controller *controller, const struct admin_request *request,
                 struct admin_answer *answer);
 
-/* Whether a path needs the token: all but /healthz and /readyz. */
-bool api_needs_token(struct str path);
-
 /* {"error":{"code":...,"message":...}} with the status that belongs to the code. */
 void api_refuse(struct admin_answer *answer, enum control_result result, const char *message);
+
+/* An event for a call that would have changed something, and was refused before it came to the
+ * controller: the audit has every attempt. */
+void api_note_refusal(struct controller *controller, struct str actor,
+                      const struct message *message, const char *code, const char *text);
 
 /* For the files that answer calls */
 

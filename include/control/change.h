@@ -23,4 +23,15 @@ void change_backend(struct controller *controller, const struct admin_request *r
 void change_reload(struct controller *controller, const struct admin_request *request,
                    struct admin_answer *answer);
 
+/* For the files that answer such calls */
+
+/* Who asks, from the head, and If-Match; false when it was refused. */
+bool change_read_head(const struct admin_request *request, struct control_request *control,
+                      struct admin_answer *answer);
+
+/* What was ordered is done: the status, with `notes` (lines) among its warnings; or the refusal. */
+void change_answer(const struct controller *controller, const struct admin_request *request,
+                   enum control_result result, const struct error *error, struct str notes,
+                   struct admin_answer *answer);
+
 #endif

@@ -12,8 +12,9 @@
  * The state wins over the configuration: initial_weight, and a route's own weight, count until the
  * state knows them, which is from the first start (or reload) with them on.
  *
- * Life cycle and publishing are in controller.c, what operators order in orders.c, servers and what
- * is heard of them in fleet.c; draft.h is the way of a change onto disk and into a snapshot.
+ * Life cycle and publishing are in controller.c, what operators order in orders.c (weights, reload)
+ * and steps.c (plans, freeze), servers and what is heard of them in fleet.c; draft.h is the way of a
+ * change onto disk and into a snapshot.
  */
 #ifndef CONTROL_CONTROLLER_H
 #define CONTROL_CONTROLLER_H
@@ -21,6 +22,7 @@
 #include <uv.h>
 
 #include "control/events.h"
+#include "control/journal.h"
 #include "control/memory.h"
 #include "control/store.h"
 #include "state/snapshot.h"
@@ -41,6 +43,9 @@
     X(CONTROL_ROUTE_PINNED, "route_pinned", 409)               \
     X(CONTROL_ROUTE_FOLLOWS, "route_follows_main", 409)        \
     X(CONTROL_OLD_NOT_USABLE, "old_not_usable", 409)           \
+    X(CONTROL_NO_PLAN, "no_plan", 409)                         \
+    X(CONTROL_PLAN_ELSEWHERE, "plan_elsewhere", 409)           \
+    X(CONTROL_PLAN_REFUSED, "plan_refused", 409)               \
     X(CONTROL_GENERATION_STALE, "generation_stale", 412)       \
     X(CONTROL_TOO_LARGE, "too_large", 413)                     \
     X(CONTROL_CONFIG_INVALID, "config_invalid", 422)           \
@@ -64,6 +69,7 @@ struct control_request {
     bool has_if_match;
     uint64_t if_match; /* the generation that the caller has seen */
     bool dry_run;
+    bool is_again; /* the same was refused before, and told: another refusal is no event */
 };
 
 /* A server, its addresses and its checks, as the controller knows it. Order as in the
@@ -82,6 +88,8 @@ struct controller_backend {
 };
 
 struct certificates;
+struct meter;
+struct pilot;
 struct prober;
 struct resolver;
 
@@ -101,9 +109,13 @@ struct controller {
     struct controller_backend backends[SIDES];
     struct str slot_names[ROUTE_SLOTS]; /* owned; "main" first; never change once given */
     bool slots_are_full;                /* it was told that a route has to share slot 0 */
+    struct str plan_names[PLANS_MAX];   /* owned; the same for evidence, by plan; "main" first */
 
     struct certificates *certificates; /* owned */
     struct events events;
+    struct journal journal;    /* the events on disk */
+    struct meter *meter;       /* owned */
+    struct pilot *pilot;       /* owned */
     struct prober *prober;     /* owned */
     struct resolver *resolver; /* owned */
 
@@ -122,6 +134,8 @@ struct controller {
     /* where counters come from: one for each worker, borrowed */
     struct counters *const *counters;
     unsigned counters_count;
+    /* the same for evidence: PLANS_MAX of them for each worker, the main plan's first */
+    struct evidence *const *evidence;
 
     /* hands a snapshot to all workers; takes no reference (each worker takes its own) */
     void (*publish)(void *publish_data, struct snapshot *snapshot);
@@ -135,7 +149,8 @@ struct controller_options {
     bool reset_state;              /* start from initial_weight when the state cannot be read */
     _Atomic bool *short_of_memory; /* kept up to date for the data path; NULL: nobody asks */
     struct counters *const *counters;
-    unsigned counters_count;
+    unsigned counters_count; /* of counters and evidence */
+    struct evidence *const *evidence;
     void (*publish)(void *publish_data, struct snapshot *snapshot);
     void *publish_data;
 };
@@ -194,6 +209,15 @@ void controller_watch_memory(struct controller *controller);
 /* Not draining, and some server of either side has been found up since the start. It stays so while
  * both sides are down: a platform that ends what is not ready must not end the proxy as well. */
 bool controller_is_ready(const struct controller *controller);
+
+/* The index of the evidence that the plan of `route` ("main" or a name) is counted in; -1 when the
+ * present configuration has no such plan. Main has one also without a plan. It stays with its name
+ * for as long as no other plan needs it. */
+int controller_plan_index(const struct controller *controller, struct str route);
+
+/* Sums the evidence of plan `index` (snapshot->evidence) over all workers, by side; zeroed first. */
+void controller_sum_evidence(const struct controller *controller, unsigned index,
+                             struct sample sum[SIDES]);
 
 /* Sums the counters of all workers into `sum` (which is zeroed first). */
 void controller_sum_counters(const struct controller *controller, struct counters *sum);

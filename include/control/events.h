@@ -1,6 +1,11 @@
 /*
- * events.h - the audit trail in memory: every change, refused change, health flip and reload, the
- * newest EVENTS_MAX of them. Each is also a log line. Followers (SSE) are told of each new one.
+ * events.h - the audit trail: every change, refused attempt, verdict, health flip and reload. The
+ * newest EVENTS_MAX are kept in memory, and those on disk come back at the start (journal.h).
+ *
+ *     events_add -> ring -> log line -> journal (disk) -> followers (SSE)
+ *
+ * A refusal that comes again and again is counted, and told now and then (repeats.h); each is still
+ * a log line, with the id 0.
  */
 #ifndef CONTROL_EVENTS_H
 #define CONTROL_EVENTS_H
@@ -23,9 +28,16 @@ struct event {
     char result[48]; /* "ok", the error code of a refused attempt, or "not_durable" */
 };
 
+struct journal;
+struct repeats;
+
 struct events {
     struct event *ring; /* owned; EVENTS_MAX entries */
     uint64_t next_id;
+    uint64_t heard;          /* calls of events_add, counted refusals among them */
+    struct repeats *repeats; /* owned */
+    struct journal *journal; /* borrowed: from the controller; NULL: memory alone */
+    bool is_behind;          /* the journal has not taken all */
     struct list followers;
 };
 
@@ -45,6 +57,14 @@ void events_add(struct events *events, struct event event);
  * in place of the event's reason. */
 void events_add_with(struct events *events, struct event event, struct str all);
 
+/* One that was read back from the disk, with its id and time; it is news to nobody. Ids only grow:
+ * false when this one does not. */
+bool events_restore(struct events *events, const struct event *event);
+
+/* Once a second: tells of refusals that were counted, and writes to the disk what it has not taken
+ * before. */
+void events_sync(struct events *events);
+
 void events_follow(struct events *events, struct event_follower *follower);
 void event_follower_stop(struct event_follower *follower);
 
@@ -52,5 +72,14 @@ void event_follower_stop(struct event_follower *follower);
 const struct event *events_get(const struct events *events, uint64_t id);
 
 void event_write(const struct event *event, struct json *json, const char *name);
+
+/* The way back, from one JSON object; false: it is no event. */
+bool event_read(struct str text, struct event *event) MUST_CHECK;
+
+/* Whether `from` and `to` are weights, or empty. */
+bool event_is_of_weight(const struct event *event);
+
+/* Whether somebody ordered or decided it (operators, plan, guard), or it just happened. */
+bool event_is_deed(const struct event *event);
 
 #endif

@@ -22,8 +22,9 @@
 
 struct json_t; /* jansson's; included in fields.c only */
 
-/* Bytes of a reason for the audit. */
+/* Bytes of a reason for the audit, and of a route's name. */
 #define FIELDS_REASON_MAX_BYTES 256
+#define FIELDS_ROUTE_MAX_BYTES  256
 
 struct fields {
     struct json_t *root; /* owned; NULL when the body could not be read */
@@ -49,6 +50,14 @@ bool fields_weight(struct fields *fields, const char *name, unsigned *weight);
 /* A text without control bytes, of at most `max_bytes`. */
 bool fields_text(struct fields *fields, const char *name, size_t max_bytes, struct str *text);
 bool fields_bool(struct fields *fields, const char *name, bool *value);
+
+/* A whole number from `least` to `most`. */
+bool fields_unsigned(struct fields *fields, const char *name, unsigned least, unsigned most,
+                     unsigned *value);
+
+/* A list of at most `room` texts, each as fields_text reads it. */
+bool fields_texts(struct fields *fields, const char *name, size_t max_bytes, struct str *texts,
+                  unsigned room, unsigned *count);
 
 /*
  * An object of texts or lists of texts: `each` is called for every text. False from `each` ends the

@@ -16,8 +16,9 @@ void fleet_release(struct controller *controller);
 /* Fills a new snapshot with the servers and their present addresses. */
 void fleet_write(const struct controller *controller, struct snapshot *snapshot);
 
-/* Old has a server that is not down and not ejected, and is not in maint. */
+/* The side has a server that is not down and not ejected, and is not in maint. */
 bool fleet_old_is_usable(const struct controller *controller);
+bool fleet_new_is_usable(const struct controller *controller);
 
 /* Whether `addr` is among the `count` addresses. */
 bool fleet_has_addr(const struct addr *addrs, unsigned count, const struct addr *addr);

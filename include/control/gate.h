@@ -1,6 +1,17 @@
 /*
  * gate.h - who may call the admin API: the token, and what keeps a browser from being used against
- * its owner (Host against DNS rebinding, Origin and Content-Type against forged requests).
+ * its owner.
+ *
+ *     Host              without a token: ours. A foreign name may have been pointed here (DNS
+ *                       rebinding). With a token it may be any: the token is in no cookie, so a
+ *                       page under another name does not have it
+ *     Origin            if there is one: this server's
+ *     Sec-Fetch-Site    if there is one: same-origin, or none (typed in, a bookmark). A link may
+ *                       lead to the page at /, and to nothing else
+ *     Authorization     the token, but for the files of the dashboard, which hold no data
+ *     Content-Type      of a body from a browser: JSON
+ *
+ * /healthz and /readyz are open to all: they tell next to nothing.
  *
  * A pure function of the configuration and the head; delays and answers are the server's work.
  */

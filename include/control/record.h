@@ -12,8 +12,10 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "traffic/decide.h"
+#include "traffic/plan.h"
 
 /* Written into each record. A record of a higher version is refused; unknown members are not. */
 #define RECORD_VERSION 1
@@ -21,12 +23,35 @@
 /* A longer text is refused unread. */
 #define RECORD_MAX_BYTES (256 * 1024)
 
+/* No time in a record is later: far from where sums of a few of them overflow. */
+#define RECORD_TIME_MAX_MS (INT64_MAX / 4)
+static inline uint64_t record_time(uint64_t ms)
+{
+    return ms < RECORD_TIME_MAX_MS ? ms : RECORD_TIME_MAX_MS;
+}
+
 /* Hex digits of the second line. */
 #define RECORD_CHECKSUM_BYTES 16
 
 struct state_route {
     struct str name;
     unsigned weight;
+};
+
+/* A plan by the route whose weight it moves. */
+struct state_plan {
+    struct str route; /* "main", or the route's name */
+    struct plan_place place;
+};
+
+/* Unsafe methods are answered 503 on these routes. */
+#define FREEZE_RETRY_MAX_S 3600
+struct state_freeze {
+    bool is_on;
+    unsigned retry_after_s;
+    struct str routes[ROUTES_MAX + 1]; /* names, "main" among them; none: all */
+    unsigned route_count;
+    uint64_t since_ms; /* wall clock */
 };
 
 /* What is kept. Plain values; strings belong to the arena of whoever filled it. */
@@ -37,6 +62,9 @@ struct state {
     struct state_route routes[ROUTES_MAX];
     unsigned route_count;
     enum admin_state admin[SIDES];
+    struct state_plan plans[PLANS_MAX]; /* also of plans that the configuration has no more */
+    unsigned plan_count;
+    struct state_freeze freeze;
     /* the last change of a weight, for status; `what` is empty when there was none yet */
     struct str actor, reason, what;
     struct str route; /* empty: the main weight */
@@ -50,6 +78,9 @@ unsigned state_route_weight(const struct state *state, struct str name, unsigned
 #define WEIGHT_TEXT_BYTES 16
 const char *weight_format(unsigned weight, char text[WEIGHT_TEXT_BYTES]);
 
+/* The place kept for the plan of `route` ("main" or a name); NULL when there is none. */
+struct plan_place *state_plan_find(struct state *state, struct str route);
+
 /* "ready", "drain", "maint" */
 const char *admin_state_name(enum admin_state state);
 bool admin_state_parse(struct str text, enum admin_state *state) MUST_CHECK;
@@ -57,10 +88,22 @@ bool admin_state_parse(struct str text, enum admin_state *state) MUST_CHECK;
 /* The second line that belongs to `line`, with a NUL behind it. */
 void record_checksum(struct str line, char text[RECORD_CHECKSUM_BYTES + 1]);
 
-void record_encode(const struct state *state, struct buf *out);
+/*
+ * Which clock the places of the plans are told by, since the next reader may live after a reboot. A
+ * record of this boot is read as it is: to the millisecond, whatever was done to the wall clock.
+ * One of another boot has its holds go on by the wall clock, but never backwards.
+ */
+struct record_clock {
+    char boot_id[CLOCK_BOOT_ID_BYTES];
+    uint64_t boot_ms, wall_ms;
+};
+struct record_clock record_clock_now(void);
 
-/* Strings are copied into `arena`. False: `state` is not to be used, `error` says what is wrong. */
-bool record_decode(struct str text, struct state *state, struct arena *arena,
-                   struct error *error) MUST_CHECK;
+void record_encode(const struct state *state, const struct record_clock *clock, struct buf *out);
+
+/* Strings are copied into `arena`; the places of the plans are brought to `clock`, which is now.
+ * False: `state` is not to be used, `error` says what is wrong. */
+bool record_decode(struct str text, const struct record_clock *clock, struct state *state,
+                   struct arena *arena, struct error *error) MUST_CHECK;
 
 #endif

@@ -2,10 +2,10 @@
  * admin.c - the listener of the admin port, on the control loop:
  *
  *     listener -> admin_conn (reads, asks the gate) -> api_answer -> admin_conn (writes)
- *                          `-> admin_stream (SSE)  <- events
+ *                          `-> admin_stream (SSE)  <- events, admin_feed
  *
- * Also owns the second's timer that samples the requests of the last minute for status, and looks
- * for what else is to be told: ejected servers, lost log lines, memory that ends, a stall.
+ * Also owns the second's timer that samples the requests of the last minute and day, and looks for
+ * what else is to be told: ejected servers, lost log lines, memory that ends, a stall.
  */
 #include "control/admin.h"
 
@@ -45,10 +45,14 @@ static void on_second(uv_timer_t *timer)
     struct admin *admin = timer->data;
     controller_sum_counters(admin->controller, admin->sum);
     rates_sample(&admin->rates, admin->sum);
+    history_sample(&admin->history, admin->sum, admin->controller->snapshot->policy.weight,
+                   clock_mono_ms(), clock_wall_ms());
     controller_watch_ejections(admin->controller);
     warnings_watch_log(admin->controller);
     controller_watch_memory(admin->controller);
+    events_sync(&admin->controller->events);
     watch_clock(admin);
+    admin_feed_tick(admin);
 }
 
 static void on_closed(uv_handle_t *handle)
@@ -83,7 +87,8 @@ struct admin *admin_start(struct controller *controller, uv_loop_t *loop,
     CHECK(uv_timer_init(loop, &admin->second) == 0);
     admin->listener.data = admin;
     admin->second.data = admin;
-    admin->open_handles = 2;
+    admin_feed_init(admin, loop);
+    admin->open_handles = 3;
 
     int status = bind_and_listen(admin, &config->address);
     if (status < 0) {
@@ -111,6 +116,7 @@ void admin_stop(struct admin *admin)
     admin->is_stopping = true;
     uv_close((uv_handle_t *)&admin->listener, on_closed);
     uv_close((uv_handle_t *)&admin->second, on_closed);
+    admin_feed_stop(admin, on_closed);
     LIST_FOREACH (&admin->conns, node)
         admin_conn_wind_up(CONTAINER_OF(node, struct admin_conn, node));
 }

@@ -55,6 +55,11 @@ static void refuse_at_gate(struct admin_conn *conn, enum gate_verdict verdict)
               LOG_STR("method", conn->message.method),
               LOG_STR("path", str_slice(conn->message.path, 0, 256)),
               LOG_TEXT("reason", gate_text(verdict)));
+    /* Who is not let in may call himself what he likes: his address counts. */
+    if (!str_eq(conn->message.method, STR("GET")) && !str_eq(conn->message.method, STR("HEAD"))) {
+        api_note_refusal(conn->admin->controller, str_of(conn->peer), &conn->message,
+                         control_result_code(result), gate_text(verdict));
+    }
     conn->keep_alive = conn->keep_alive && conn->message.body == BODY_NONE;
     format_refusal(conn, control_result_status(result), control_result_code(result),
                    gate_text(verdict));
@@ -69,17 +74,19 @@ static void answer_request(struct admin_conn *conn)
     struct admin_request request = {.message = &conn->message,
                                     .body = buf_str(&conn->body),
                                     .peer = str_of(conn->peer),
-                                    .rates = &admin->rates};
+                                    .rates = &admin->rates,
+                                    .history = &admin->history};
     struct admin_answer answer = {.status = 500};
     api_answer(admin->controller, &request, &answer);
     conn->keep_alive = conn->keep_alive && !admin->is_stopping;
-    bool streams = answer.stream_events && !str_eq(conn->message.method, STR("HEAD"));
+    bool follows = answer.stream_events || answer.stream_status;
+    bool streams = follows && !str_eq(conn->message.method, STR("HEAD"));
     if (streams && admin->stream_count >= ADMIN_STREAMS_MAX) {
         format_refusal(conn, 503, control_result_code(CONTROL_BUSY),
-                       "too many connections follow the events");
+                       "too many connections follow the events or the status");
         admin_conn_write(conn);
     } else if (streams) {
-        admin_stream_start(conn, answer.stream_after);
+        admin_stream_start(conn, &answer);
     } else {
         format_answer(conn, &answer);
         admin_conn_write(conn);

@@ -11,9 +11,12 @@
 
 #include "control/answer.h"
 #include "control/change.h"
+#include "control/compare_answer.h"
+#include "control/dashboard.h"
 #include "control/explain.h"
 #include "control/fields.h"
 #include "control/metrics.h"
+#include "control/plan_calls.h"
 #include "control/status.h"
 
 #define EVENTS_LIMIT    100
@@ -73,17 +76,34 @@ bool api_query(const struct message *message, struct str name, struct str *value
     return false;
 }
 
-bool api_needs_token(struct str path)
-{
-    return !str_eq(path, STR("/healthz")) && !str_eq(path, STR("/readyz"));
-}
-
 /* The calls that only read */
+
+/* A number from the query; false (and refused) when it is there and is none. */
+static bool query_u64(const struct admin_request *request, const char *name, uint64_t *value,
+                      struct admin_answer *answer)
+{
+    struct str text;
+    if (!api_query(request->message, str_of(name), &text) || str_to_u64(text, value))
+        return true;
+    struct error error;
+    error_set(&error, "%s: expected a whole number", name);
+    api_refuse(answer, CONTROL_BAD_VALUE, error.text);
+    return false;
+}
 
 static void answer_status(struct controller *controller, const struct admin_request *request,
                           struct admin_answer *answer)
 {
+    uint64_t follow = 0;
     struct json json;
+    if (!query_u64(request, "follow", &follow, answer))
+        return;
+    if (follow != 0) {
+        answer->status = 200;
+        answer->content_type = "text/event-stream";
+        answer->stream_status = true;
+        return;
+    }
     json_init(&json, &answer->body);
     json_object_begin(&json, NULL);
     status_write(controller, request->rates, STR(""), &json);
@@ -97,6 +117,21 @@ static void answer_metrics(struct controller *controller, const struct admin_req
     (void)request;
     answer->content_type = "text/plain; version=0.0.4; charset=utf-8";
     metrics_write(controller, &answer->body);
+    answer->status = 200;
+}
+
+static void answer_history(struct controller *controller, const struct admin_request *request,
+                           struct admin_answer *answer)
+{
+    (void)controller;
+    uint64_t last = HISTORY_POINTS;
+    struct json json;
+    if (!query_u64(request, "last", &last, answer))
+        return;
+    json_init(&json, &answer->body);
+    json_object_begin(&json, NULL);
+    history_write(request->history, last, &json);
+    json_object_end(&json);
     answer->status = 200;
 }
 
@@ -133,19 +168,6 @@ static void answer_later(struct controller *controller, const struct admin_reque
     error_set(&error, "%.*s comes with a later version of cutover",
               STR_ARG(str_slice(request->message->path, 0, 64)));
     api_refuse(answer, CONTROL_LATER, error.text);
-}
-
-/* A number from the query; false (and refused) when it is there and is none. */
-static bool query_u64(const struct admin_request *request, const char *name, uint64_t *value,
-                      struct admin_answer *answer)
-{
-    struct str text;
-    if (!api_query(request->message, str_of(name), &text) || str_to_u64(text, value))
-        return true;
-    struct error error;
-    error_set(&error, "%s: expected a whole number", name);
-    api_refuse(answer, CONTROL_BAD_VALUE, error.text);
-    return false;
 }
 
 static void write_events(const struct events *events, uint64_t first, struct buf *out)
@@ -207,7 +229,7 @@ static void answer_events(struct controller *controller, const struct admin_requ
 /* Dispatch */
 
 static const struct call calls[] = {
-    {STR_INIT("GET"), STR_INIT("/v1/status"), "", answer_status},
+    {STR_INIT("GET"), STR_INIT("/v1/status"), "follow", answer_status},
     {STR_INIT("PUT"), STR_INIT("/v1/weight"), "dry_run", change_weight},
     {STR_INIT("POST"), STR_INIT("/v1/rollback"), "", change_rollback},
     {STR_INIT("PATCH"), STR_INIT("/v1/backends/old"), "", change_backend},
@@ -218,16 +240,19 @@ static const struct call calls[] = {
     {STR_INIT("GET"), STR_INIT("/metrics"), NULL, answer_metrics},
     {STR_INIT("GET"), STR_INIT("/healthz"), NULL, answer_alive},
     {STR_INIT("GET"), STR_INIT("/readyz"), NULL, answer_ready},
-    {STR_INIT("POST"), STR_INIT("/v1/plan/start"), NULL, answer_later},
-    {STR_INIT("POST"), STR_INIT("/v1/plan/pause"), NULL, answer_later},
-    {STR_INIT("POST"), STR_INIT("/v1/plan/resume"), NULL, answer_later},
-    {STR_INIT("POST"), STR_INIT("/v1/plan/advance"), NULL, answer_later},
-    {STR_INIT("POST"), STR_INIT("/v1/plan/abort"), NULL, answer_later},
-    {STR_INIT("POST"), STR_INIT("/v1/plan/finish"), NULL, answer_later},
+    {STR_INIT("POST"), STR_INIT("/v1/plan/start"), "", plan_call_step},
+    {STR_INIT("POST"), STR_INIT("/v1/plan/pause"), "", plan_call_step},
+    {STR_INIT("POST"), STR_INIT("/v1/plan/resume"), "", plan_call_step},
+    {STR_INIT("POST"), STR_INIT("/v1/plan/advance"), "", plan_call_step},
+    {STR_INIT("POST"), STR_INIT("/v1/plan/abort"), "", plan_call_step},
+    {STR_INIT("POST"), STR_INIT("/v1/plan/finish"), "", plan_call_step},
     {STR_INIT("POST"), STR_INIT("/v1/sockets/move"), NULL, answer_later},
-    {STR_INIT("POST"), STR_INIT("/v1/freeze"), NULL, answer_later},
-    {STR_INIT("GET"), STR_INIT("/v1/compare"), NULL, answer_later},
-    {STR_INIT("GET"), STR_INIT("/"), NULL, answer_later},
+    {STR_INIT("POST"), STR_INIT("/v1/freeze"), "", plan_call_freeze},
+    {STR_INIT("GET"), STR_INIT("/v1/compare"), "window,route", compare_answer},
+    {STR_INIT("GET"), STR_INIT("/v1/history"), "last", answer_history},
+    {STR_INIT("GET"), STR_INIT("/"), NULL, dashboard_answer},
+    {STR_INIT("GET"), STR_INIT("/dashboard.css"), NULL, dashboard_answer},
+    {STR_INIT("GET"), STR_INIT("/dashboard.js"), NULL, dashboard_answer},
 };
 
 static bool method_matches(const struct call *call, struct str method)
@@ -282,33 +307,29 @@ static void refuse_method(const struct call *call, struct admin_answer *answer)
     api_refuse(answer, CONTROL_METHOD_NOT_ALLOWED, error.text);
 }
 
-/*
- * What was refused before it came to the controller, which notes its own refusals: the audit has
- * every attempt. Reading and explaining change nothing, and are not in it.
- */
-static void note_refusal(struct controller *controller, const struct admin_request *request,
-                         const struct admin_answer *answer)
+void api_note_refusal(struct controller *controller, struct str actor,
+                      const struct message *message, const char *code, const char *text)
 {
     struct event event = {.id = 0};
-    struct str actor = api_actor(request);
     snprintf(event.actor, sizeof(event.actor), "%.*s", STR_ARG(actor));
     snprintf(event.what, sizeof(event.what), "refused");
-    snprintf(event.subject, sizeof(event.subject), "%.*s %.*s", STR_ARG(request->message->method),
-             STR_ARG(str_slice(request->message->path, 0, sizeof(event.subject))));
-    snprintf(event.reason, sizeof(event.reason), "%.*s", (int)sizeof(event.reason) - 1,
-             answer->refusal.text);
-    snprintf(event.result, sizeof(event.result), "%s", answer->code);
+    snprintf(event.subject, sizeof(event.subject), "%.*s %.*s", STR_ARG(message->method),
+             STR_ARG(str_slice(message->path, 0, sizeof(event.subject))));
+    snprintf(event.reason, sizeof(event.reason), "%.*s", (int)sizeof(event.reason) - 1, text);
+    snprintf(event.result, sizeof(event.result), "%s", code);
     events_add(&controller->events, event);
 }
 
+/* The controller notes its own refusals. Reading and explaining change nothing, and are not in it. */
 static void run_call(const struct call *call, struct controller *controller,
                      const struct admin_request *request, struct admin_answer *answer)
 {
-    uint64_t events_before = controller->events.next_id;
+    uint64_t heard_before = controller->events.heard;
     call->answer(controller, request, answer);
     bool changes = !str_eq(call->method, STR("GET")) && call->answer != explain_answer;
-    if (changes && answer->code != NULL && controller->events.next_id == events_before)
-        note_refusal(controller, request, answer);
+    if (changes && answer->code != NULL && controller->events.heard == heard_before)
+        api_note_refusal(controller, api_actor(request), request->message, answer->code,
+                         answer->refusal.text);
 }
 
 void api_answer(struct controller *controller, const struct admin_request *request,

@@ -12,8 +12,6 @@
 #include "control/status.h"
 #include "control/warnings.h"
 
-#define ROUTE_MAX_BYTES 256
-
 /* 7 or "7"; a generation is exact, so a weak tag is not one. */
 static bool parse_etag(struct str text, uint64_t *generation)
 {
@@ -21,8 +19,7 @@ static bool parse_etag(struct str text, uint64_t *generation)
     return str_to_u64(quoted ? str_slice(text, 1, text.len - 1) : text, generation);
 }
 
-/* Actor and If-Match from the head; false when it was refused. */
-static bool read_head(const struct admin_request *request, struct control_request *control,
+bool change_read_head(const struct admin_request *request, struct control_request *control,
                       struct admin_answer *answer)
 {
     *control = (struct control_request){.actor = api_actor(request), .reason = STR("")};
@@ -54,10 +51,15 @@ static bool read_dry_run(const struct admin_request *request, bool *dry_run,
     return true;
 }
 
-static void answer_status(const struct controller *controller, const struct admin_request *request,
-                          struct str notes, struct admin_answer *answer)
+void change_answer(const struct controller *controller, const struct admin_request *request,
+                   enum control_result result, const struct error *error, struct str notes,
+                   struct admin_answer *answer)
 {
     struct json json;
+    if (result != CONTROL_OK) {
+        api_refuse(answer, result, error->text);
+        return;
+    }
     json_init(&json, &answer->body);
     json_object_begin(&json, NULL);
     status_write(controller, request->rates, notes, &json);
@@ -136,7 +138,7 @@ static void apply_weight(struct controller *controller, const struct admin_reque
     struct error error;
     fields_require(fields, "weight");
     fields_weight(fields, "weight", &weight);
-    fields_text(fields, "route", ROUTE_MAX_BYTES, &route);
+    fields_text(fields, "route", FIELDS_ROUTE_MAX_BYTES, &route);
     fields_text(fields, "reason", FIELDS_REASON_MAX_BYTES, &control->reason);
     if (fields->code != NULL) {
         api_refuse_fields(answer, fields);
@@ -158,7 +160,8 @@ void change_weight(struct controller *controller, const struct admin_request *re
 {
     static const char *const names[] = {"weight", "route", "reason"};
     struct control_request control;
-    if (!read_head(request, &control, answer) || !read_dry_run(request, &control.dry_run, answer))
+    if (!change_read_head(request, &control, answer) ||
+        !read_dry_run(request, &control.dry_run, answer))
         return;
     struct fields fields;
     fields_init(&fields, request->body, names, ARRAY_LEN(names));
@@ -204,7 +207,7 @@ void change_rollback(struct controller *controller, const struct admin_request *
 {
     static const char *const names[] = {"to", "reason", "force"};
     struct control_request control;
-    if (!read_head(request, &control, answer))
+    if (!change_read_head(request, &control, answer))
         return;
     unsigned to = 0;
     bool force = false, durable = false;
@@ -234,7 +237,7 @@ void change_backend(struct controller *controller, const struct admin_request *r
 {
     static const char *const names[] = {"admin", "reason"};
     struct control_request control;
-    if (!read_head(request, &control, answer))
+    if (!change_read_head(request, &control, answer))
         return;
     bool is_new = str_ends_with_nocase(request->message->path, STR("/new"));
     enum admin_state state = ADMIN_READY;
@@ -253,10 +256,7 @@ void change_backend(struct controller *controller, const struct admin_request *r
     } else {
         enum control_result result =
             order_admin(controller, &control, is_new ? SIDE_NEW : SIDE_OLD, state, &error);
-        if (result == CONTROL_OK)
-            answer_status(controller, request, STR(""), answer);
-        else
-            api_refuse(answer, result, error.text);
+        change_answer(controller, request, result, &error, STR(""), answer);
     }
     fields_deinit(&fields);
 }
@@ -292,7 +292,7 @@ void change_reload(struct controller *controller, const struct admin_request *re
 {
     static const char *const names[] = {"reason"};
     struct control_request control;
-    if (!read_head(request, &control, answer))
+    if (!change_read_head(request, &control, answer))
         return;
     struct fields fields;
     fields_init(&fields, request->body, names, ARRAY_LEN(names));
@@ -306,12 +306,11 @@ void change_reload(struct controller *controller, const struct admin_request *re
     struct error error = {.text = ""};
     config_problems_init(&problems);
     enum control_result result = order_reload(controller, &control, &problems, &error);
-    if (result == CONTROL_OK)
-        answer_status(controller, request, buf_str(&controller->reload_notes), answer);
-    else if (problems.count > 0)
+    if (result != CONTROL_OK && problems.count > 0)
         refuse_config(&problems, answer);
     else
-        api_refuse(answer, result, error.text);
+        change_answer(controller, request, result, &error, buf_str(&controller->reload_notes),
+                      answer);
     config_problems_deinit(&problems);
     fields_deinit(&fields);
 }

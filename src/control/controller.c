@@ -14,6 +14,9 @@
 #include "control/certificates.h"
 #include "control/draft.h"
 #include "control/fleet.h"
+#include "control/meter.h"
+#include "control/missed.h"
+#include "control/pilot.h"
 #include "control/prober.h"
 #include "control/resolver.h"
 #include <inttypes.h>
@@ -60,6 +63,86 @@ static unsigned slot_of(struct controller *controller, struct str name)
     return slot;
 }
 
+/* The plans of the present configuration get their evidence: a name keeps the one that it has had,
+ * a new one gets one that was never used, or else one whose plan is gone. */
+static bool is_planned(const struct controller *controller, struct str name)
+{
+    const struct config *config = controller->config;
+
+    for (unsigned i = 0; i < config->route_plan_count; i++)
+        if (str_eq(config->routes[config->route_plans[i].route].name, name))
+            return true;
+    return str_eq(name, STR(ROUTE_MAIN));
+}
+
+static unsigned find_evidence(const struct controller *controller, struct str name)
+{
+    unsigned index = 0;
+
+    while (index < PLANS_MAX && !str_eq(controller->plan_names[index], name))
+        index++;
+    return index;
+}
+
+static void take_evidence(struct controller *controller, struct str name)
+{
+    unsigned index = find_evidence(controller, STR(""));
+
+    if (find_evidence(controller, name) < PLANS_MAX)
+        return;
+    for (unsigned i = 0; index == PLANS_MAX && i < PLANS_MAX; i++)
+        if (!is_planned(controller, controller->plan_names[i]))
+            index = i;
+    CHECK(index < PLANS_MAX);
+    mem_free((void *)controller->plan_names[index].data);
+    controller->plan_names[index] = str_from(str_dup(name), name.len);
+}
+
+int controller_plan_index(const struct controller *controller, struct str route)
+{
+    struct str name = str_is_empty(route) ? STR(ROUTE_MAIN) : route;
+
+    return is_planned(controller, name) ? (int)find_evidence(controller, name) : -1;
+}
+
+static int evidence_of(const struct controller *controller, const struct route *route)
+{
+    if (route->kind == ROUTE_FOLLOWS)
+        return 0;
+    return route->kind == ROUTE_PINNED ? -1 : controller_plan_index(controller, route->name);
+}
+
+static void fill_evidence(struct controller *controller, struct snapshot *snapshot)
+{
+    const struct config *config = controller->config;
+
+    for (unsigned i = 0; i < config->route_plan_count; i++)
+        take_evidence(controller, config->routes[config->route_plans[i].route].name);
+    for (unsigned i = 0; i < config->route_count; i++)
+        snapshot->evidence[i] = evidence_of(controller, &config->routes[i]);
+}
+
+/* Names of routes that are gone are left out: nothing is frozen in their place. */
+static void fill_freeze(const struct controller *controller, struct freeze *freeze)
+{
+    const struct state_freeze *kept = &controller->state.freeze;
+    const struct config *config = controller->config;
+
+    freeze->is_on = kept->is_on;
+    freeze->retry_after_s = kept->retry_after_s;
+    freeze->main = kept->route_count == 0;
+    for (unsigned i = 0; i < config->route_count; i++)
+        freeze->routes[i] = kept->route_count == 0;
+    for (unsigned i = 0; i < kept->route_count; i++) {
+        int index = route_find(config->routes, config->route_count, kept->routes[i]);
+
+        if (str_eq(kept->routes[i], STR(ROUTE_MAIN)))
+            freeze->main = true;
+        else if (index >= 0)
+            freeze->routes[index] = true;
+    }
+}
+
 static void fill_policy(struct controller *controller, struct snapshot *snapshot)
 {
     const struct config *config = controller->config;
@@ -75,6 +158,8 @@ static void fill_policy(struct controller *controller, struct snapshot *snapshot
     }
     for (int side = 0; side < SIDES; side++)
         policy->admin[side] = state->admin[side];
+    fill_freeze(controller, &policy->freeze);
+    fill_evidence(controller, snapshot);
 }
 
 static void fill_tls(const struct controller *controller, struct snapshot *snapshot)
@@ -167,6 +252,7 @@ static bool write_first_state(struct controller *controller, bool is_first, stru
 
     controller->generation = controller->store.sequence + (is_first ? 0 : DRAFT_GENERATION_GAP);
     draft_begin(&draft, controller);
+    draft_fit(&draft, controller);
     controller->durable = draft_save(&draft, controller, error);
     if (!controller->durable && is_first) {
         draft_drop(&draft);
@@ -176,14 +262,29 @@ static bool write_first_state(struct controller *controller, bool is_first, stru
     return true;
 }
 
+/* Under the lock of the state, so that one cutover alone writes it. Without it all works on: what
+ * happens is kept in memory until the disk takes it. */
+static void open_journal(struct controller *controller, const char *state_file)
+{
+    struct error error;
+
+    if (!journal_open(&controller->journal, state_file, &controller->events, &error)) {
+        log_event(LOG_ERROR, "the audit trail cannot be kept on disk: it is tried again",
+                  LOG_TEXT("error", error.text));
+    }
+}
+
 static bool load_state(struct controller *controller, bool reset, struct error *error)
 {
     char *path = str_dup(controller->config->state_file);
-    bool is_first;
-    bool loaded = store_open(&controller->store, path, error) &&
-                  read_state(controller, reset, &is_first, error) &&
-                  write_first_state(controller, is_first, error);
+    bool is_first, loaded = store_open(&controller->store, path, error);
 
+    if (loaded)
+        open_journal(controller, path);
+    loaded = loaded && read_state(controller, reset, &is_first, error);
+    if (loaded)
+        missed_tell(controller);
+    loaded = loaded && write_first_state(controller, is_first, error);
     mem_free(path);
     return loaded;
 }
@@ -191,6 +292,7 @@ static bool load_state(struct controller *controller, bool reset, struct error *
 /* Everything that owns memory; handles are closed by then, or were never started. */
 static void release(struct controller *controller)
 {
+    journal_close(&controller->journal);
     store_close(&controller->store);
     fleet_release(controller);
     certificates_free(controller->certificates);
@@ -201,6 +303,8 @@ static void release(struct controller *controller)
     events_deinit(&controller->events);
     for (unsigned i = 0; i < ROUTE_SLOTS; i++)
         mem_free((void *)controller->slot_names[i].data);
+    for (unsigned i = 0; i < PLANS_MAX; i++)
+        mem_free((void *)controller->plan_names[i].data);
     mem_free(controller->config_path);
 }
 
@@ -212,17 +316,20 @@ bool controller_init(struct controller *controller, const struct controller_opti
         .config = config_ref(options->config),
         .config_path = mem_strdup(options->config_path),
         .store.lock_fd = -1,
+        .journal.fd = -1,
         .durable = true,
         .started_ms = clock_mono_ms(),
         .short_of_memory = options->short_of_memory,
         .counters = options->counters,
         .counters_count = options->counters_count,
+        .evidence = options->evidence,
         .publish = options->publish,
         .publish_data = options->publish_data,
     };
     arena_init(&controller->state_arena);
     events_init(&controller->events);
     controller->slot_names[0] = str_from(mem_strdup(ROUTE_MAIN), strlen(ROUTE_MAIN));
+    controller->plan_names[0] = str_from(mem_strdup(ROUTE_MAIN), strlen(ROUTE_MAIN));
     controller->certificates = certificates_new(controller);
     fleet_adopt(controller);
     if (!certificates_prepare(controller->certificates, controller->config, error)) {
@@ -241,6 +348,8 @@ bool controller_init(struct controller *controller, const struct controller_opti
 
         state_save(controller, &ignored);
     }
+    controller->meter = meter_new(controller);
+    controller->pilot = pilot_new(controller);
     controller->prober = prober_new(controller);
     controller->resolver = resolver_new(controller);
     return true;
@@ -252,6 +361,8 @@ void controller_start(struct controller *controller)
     certificates_start(controller->certificates);
     resolver_start(controller->resolver);
     prober_start(controller->prober);
+    pilot_start(controller->pilot);
+    meter_start(controller->meter);
 }
 
 void controller_watch_memory(struct controller *controller)
@@ -281,18 +392,30 @@ void controller_stop(struct controller *controller)
         log_message(LOG_INFO, "the state is on disk again");
     uv_close((uv_handle_t *)&controller->persist_timer, NULL);
     certificates_stop(controller->certificates);
+    meter_stop(controller->meter);
+    pilot_stop(controller->pilot);
     prober_stop(controller->prober);
     resolver_stop(controller->resolver);
 }
 
 void controller_deinit(struct controller *controller)
 {
+    meter_free(controller->meter);
+    pilot_free(controller->pilot);
     prober_free(controller->prober);
     resolver_free(controller->resolver);
     release(controller);
 }
 
 /* Inspect */
+
+void controller_sum_evidence(const struct controller *controller, unsigned index,
+                             struct sample sum[SIDES])
+{
+    memset(sum, 0, SIDES * sizeof(*sum));
+    for (unsigned i = 0; i < controller->counters_count; i++)
+        evidence_sum(sum, &controller->evidence[i][index]);
+}
 
 void controller_sum_counters(const struct controller *controller, struct counters *sum)
 {

@@ -6,13 +6,16 @@
  * over by the gap, and no If-Match from before a restart is ever right by accident.
  */
 #include "control/draft.h"
-#include "control/orders.h"
+
+#include <stdio.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 
 #define PERSIST_EVERY_MS 1000
+
+/* Routes */
 
 static void add_route(struct draft *draft, struct str name, unsigned weight)
 {
@@ -52,6 +55,96 @@ static void copy_routes(struct draft *draft, const struct config *config,
             add_route(draft, present->routes[i].name, present->routes[i].weight);
 }
 
+/* Plans */
+
+static void add_plan(struct draft *draft, struct str route, const struct plan_place *place)
+{
+    struct state *state = &draft->state;
+
+    if (state->plan_count < PLANS_MAX && state_plan_find(state, route) == NULL) {
+        state->plans[state->plan_count++] = (struct state_plan){
+            .route = arena_str(&draft->arena, route),
+            .place = *place,
+        };
+    }
+}
+
+static void add_configured_plan(struct draft *draft, const struct state *present, struct str route)
+{
+    static const struct plan_place idle;
+    const struct plan_place *place = &idle;
+
+    for (unsigned i = 0; i < present->plan_count; i++)
+        if (str_eq(present->plans[i].route, route))
+            place = &present->plans[i].place;
+    add_plan(draft, route, place);
+}
+
+/* As with routes: the configuration's first. */
+static void copy_plans(struct draft *draft, const struct config *config,
+                       const struct state *present)
+{
+    draft->state.plan_count = 0;
+    if (config_plan(config, STR(ROUTE_MAIN)) != NULL)
+        add_configured_plan(draft, present, STR(ROUTE_MAIN));
+    for (unsigned i = 0; i < config->route_plan_count; i++)
+        add_configured_plan(draft, present, config->routes[config->route_plans[i].route].name);
+    for (unsigned i = 0; i < present->plan_count; i++)
+        add_plan(draft, present->plans[i].route, &present->plans[i].place);
+}
+
+const char *place_format(const struct plan_place *place, char text[PLACE_TEXT_BYTES])
+{
+    const char *name = plan_state_name(place->state);
+
+    if (plan_is_active(place))
+        snprintf(text, PLACE_TEXT_BYTES, "%s %u", name, place->step);
+    else
+        snprintf(text, PLACE_TEXT_BYTES, "%s", name);
+    return text;
+}
+
+static void tell_fit(struct controller *controller, struct str route,
+                     const struct plan_place *before, const struct plan_place *after)
+{
+    struct event event = {.actor = "cutover", .what = "plan", .result = "ok"};
+
+    snprintf(event.subject, sizeof(event.subject), "%.*s", STR_ARG(route));
+    place_format(before, event.from);
+    place_format(after, event.to);
+    snprintf(event.reason, sizeof(event.reason), "%s", after->note);
+    events_add(&controller->events, event);
+}
+
+bool draft_fit(struct draft *draft, struct controller *controller)
+{
+    static const struct plan none;
+    uint64_t now_ms = clock_boot_ms();
+    bool changed = false;
+
+    for (unsigned i = 0; i < draft->state.plan_count; i++) {
+        struct state_plan *kept = &draft->state.plans[i];
+        const struct plan *plan = config_plan(controller->config, kept->route);
+        struct plan_place before = kept->place;
+
+        if (plan_fit(plan == NULL ? &none : plan, &kept->place, now_ms)) {
+            tell_fit(controller, kept->route, &before, &kept->place);
+            changed = true;
+        }
+    }
+    return changed;
+}
+
+/* Begin, edit, drop */
+
+static void copy_freeze(struct draft *draft)
+{
+    struct state_freeze *freeze = &draft->state.freeze;
+
+    for (unsigned i = 0; i < freeze->route_count; i++)
+        freeze->routes[i] = arena_str(&draft->arena, freeze->routes[i]);
+}
+
 void draft_begin(struct draft *draft, const struct controller *controller)
 {
     struct state *state = &draft->state;
@@ -64,6 +157,8 @@ void draft_begin(struct draft *draft, const struct controller *controller)
     state->what = arena_str(&draft->arena, state->what);
     state->route = arena_str(&draft->arena, state->route);
     copy_routes(draft, controller->config, &controller->state);
+    copy_plans(draft, controller->config, &controller->state);
+    copy_freeze(draft);
 }
 
 void draft_drop(struct draft *draft)
@@ -71,12 +166,25 @@ void draft_drop(struct draft *draft)
     arena_deinit(&draft->arena);
 }
 
-void draft_set_route(struct draft *draft, struct str route, unsigned weight)
+void draft_set_weight(struct draft *draft, struct str route, unsigned weight)
 {
-    struct state_route *found = find_route(draft, route);
+    struct state_route *found;
 
+    if (str_eq(route, STR(ROUTE_MAIN))) {
+        draft->state.weight = weight;
+        return;
+    }
+    found = find_route(draft, route);
     CHECK(found != NULL);
     found->weight = weight;
+}
+
+struct plan_place *draft_place(struct draft *draft, struct str route)
+{
+    struct plan_place *place = state_plan_find(&draft->state, route);
+
+    CHECK(place != NULL);
+    return place;
 }
 
 /* Cut where the audit trail cuts, so that nobody's long reason makes the file grow. */
@@ -98,6 +206,8 @@ void draft_sign(struct draft *draft, const struct control_request *request, cons
     state->from = from;
     state->to = to;
 }
+
+/* Save, apply */
 
 static void is_durable(struct controller *controller)
 {

@@ -130,11 +130,9 @@ static bool has_control_byte(struct str text)
     return false;
 }
 
-bool fields_text(struct fields *fields, const char *name, size_t max_bytes, struct str *text)
+static bool read_text(struct fields *fields, const char *name, const json_t *value,
+                      size_t max_bytes, struct str *text)
 {
-    const json_t *value = member(fields, name);
-    if (value == NULL)
-        return false;
     if (!json_is_string(value)) {
         fields_fault(fields, "bad_value", "%s: expected a text", name);
         return false;
@@ -150,6 +148,50 @@ bool fields_text(struct fields *fields, const char *name, size_t max_bytes, stru
         return false;
     }
     *text = found;
+    return true;
+}
+
+bool fields_text(struct fields *fields, const char *name, size_t max_bytes, struct str *text)
+{
+    const json_t *value = member(fields, name);
+    return value != NULL && read_text(fields, name, value, max_bytes, text);
+}
+
+bool fields_texts(struct fields *fields, const char *name, size_t max_bytes, struct str *texts,
+                  unsigned room, unsigned *count)
+{
+    const json_t *list = member(fields, name);
+    if (list == NULL)
+        return false;
+    if (!json_is_array(list)) {
+        fields_fault(fields, "bad_value", "%s: expected a list of texts", name);
+        return false;
+    }
+    if (json_array_size(list) > room) {
+        fields_fault(fields, "bad_value", "%s: at most %u, got %zu", name, room,
+                     json_array_size(list));
+        return false;
+    }
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!read_text(fields, name, json_array_get(list, i), max_bytes, &texts[i]))
+            return false;
+    *count = (unsigned)json_array_size(list);
+    return true;
+}
+
+bool fields_unsigned(struct fields *fields, const char *name, unsigned least, unsigned most,
+                     unsigned *value)
+{
+    const json_t *found = member(fields, name);
+    if (found == NULL)
+        return false;
+    if (!json_is_integer(found) || json_integer_value(found) < (json_int_t)least ||
+        json_integer_value(found) > (json_int_t)most) {
+        fields_fault(fields, "bad_value", "%s: expected a whole number from %u to %u", name, least,
+                     most);
+        return false;
+    }
+    *value = (unsigned)json_integer_value(found);
     return true;
 }
 

@@ -114,10 +114,20 @@ static bool some_server_is(const struct controller *controller, enum side side,
     return false;
 }
 
+static bool is_usable(const struct controller *controller, enum side side)
+{
+    return controller->state.admin[side] != ADMIN_MAINT &&
+           snapshot_side_is_usable(controller->snapshot, side, clock_mono_ms());
+}
+
 bool fleet_old_is_usable(const struct controller *controller)
 {
-    return controller->state.admin[SIDE_OLD] != ADMIN_MAINT &&
-           snapshot_side_is_usable(controller->snapshot, SIDE_OLD, clock_mono_ms());
+    return is_usable(controller, SIDE_OLD);
+}
+
+bool fleet_new_is_usable(const struct controller *controller)
+{
+    return is_usable(controller, SIDE_NEW);
 }
 
 bool controller_rollback_ready(const struct controller *controller)
@@ -211,7 +221,7 @@ static void watch_ejection(struct controller *controller, struct controller_serv
     if (is_ejected == server->is_ejected)
         return;
     server->is_ejected = is_ejected;
-    fill_event(&event, "eject", server->server->url, "it takes requests again");
+    fill_event(&event, "eject", server->server->url, "its time out is over");
     if (is_ejected) {
         snprintf(event.reason, sizeof(event.reason), "%u errors in a row",
                  controller->config->outlier.consecutive_errors);

@@ -2,12 +2,13 @@
  * gate.c - asked by the admin server for each head, before its body is read.
  *
  * Two kinds of strangers: somebody who reaches the port (the token keeps them out), and a web page
- * in the browser of somebody who may (Host, Origin and Content-Type keep it out: a page cannot
- * choose the first two, and cannot send JSON across origins without being asked for permission).
+ * in the browser of somebody who may. What the browser says about that page (Host, Origin,
+ * Sec-Fetch-Site) the page cannot choose, and it cannot send JSON across origins without being asked
+ * for permission first. Those come before the token: a page does not get to try tokens.
  */
 #include "control/gate.h"
 
-#include "control/api.h"
+#include "control/dashboard.h"
 
 const char *gate_text(enum gate_verdict verdict)
 {
@@ -21,7 +22,7 @@ const char *gate_text(enum gate_verdict verdict)
     case GATE_HOST:
         return "without a token the Host must be localhost or the admin address";
     case GATE_ORIGIN:
-        return "the Origin is not this server's";
+        return "the request comes from a page of another origin";
     case GATE_FORM:
         return "a browser must send Content-Type: application/json";
     }
@@ -68,12 +69,59 @@ static bool host_is_ours(struct str authority, const struct addr *bound)
     return addr_is_loopback(&literal) || addr_eq(&literal, bound);
 }
 
-static bool origin_is_ours(struct str origin, struct str scheme, struct str authority)
+static bool origin_has(struct str origin, struct str scheme, struct str authority)
 {
     if (!str_starts_with_nocase(origin, scheme))
         return false;
     struct str host = str_slice(origin, scheme.len, origin.len);
     return !str_is_empty(host) && str_eq_nocase(host, authority);
+}
+
+/* Where a token is needed something in front may speak TLS for us: the browser then says https. */
+static bool origin_is_ours(const struct config_admin *admin, struct str origin,
+                           struct str authority)
+{
+    bool speaks_tls = admin->pair_count > 0;
+    bool may_be_plain = !speaks_tls;
+    bool may_be_tls = speaks_tls || !str_is_empty(admin->token);
+    return (may_be_plain && origin_has(origin, STR("http://"), authority)) ||
+           (may_be_tls && origin_has(origin, STR("https://"), authority));
+}
+
+static bool value_is(const struct message *message, struct str name, struct str value)
+{
+    const struct field *field = message_find_name(message, name);
+    return field != NULL && str_eq(field->value, value);
+}
+
+/* Somebody follows a link to the page, from wherever. */
+static bool is_visit(const struct message *message)
+{
+    return str_eq(message->path, STR("/")) && str_eq(message->method, STR("GET")) &&
+           value_is(message, STR("Sec-Fetch-Mode"), STR("navigate")) &&
+           value_is(message, STR("Sec-Fetch-Dest"), STR("document"));
+}
+
+/* No page of another origin made the browser send this. */
+static bool is_unforged(const struct config_admin *admin, const struct message *message)
+{
+    const struct field *origin = message_find_name(message, STR("Origin"));
+    const struct field *site = message_find_name(message, STR("Sec-Fetch-Site"));
+    if (origin != NULL && !origin_is_ours(admin, origin->value, message->authority))
+        return false;
+    return site == NULL || str_eq(site->value, STR("same-origin")) ||
+           str_eq(site->value, STR("none")) || is_visit(message);
+}
+
+static bool is_from_browser(const struct message *message)
+{
+    return message_find_name(message, STR("Origin")) != NULL ||
+           message_find_name(message, STR("Sec-Fetch-Site")) != NULL;
+}
+
+static bool is_probe(struct str path)
+{
+    return str_eq(path, STR("/healthz")) || str_eq(path, STR("/readyz"));
 }
 
 static bool is_json(const struct message *message)
@@ -89,21 +137,18 @@ static bool is_json(const struct message *message)
 enum gate_verdict gate_check(const struct config_admin *admin, const struct addr *bound,
                              const struct message *message)
 {
-    if (!api_needs_token(message->path))
+    bool needs_token = !str_is_empty(admin->token);
+    if (is_probe(message->path))
         return GATE_OPEN;
-    if (!str_is_empty(admin->token)) {
-        enum gate_verdict verdict = check_token(admin->token, message);
-        if (verdict != GATE_OPEN)
-            return verdict;
-    } else if (!host_is_ours(message->authority, bound)) {
+    if (!needs_token && !host_is_ours(message->authority, bound))
         return GATE_HOST;
-    }
-    const struct field *origin = message_find_name(message, STR("Origin"));
-    if (origin == NULL)
-        return GATE_OPEN;
-    struct str scheme = admin->pair_count > 0 ? STR("https://") : STR("http://");
-    if (!origin_is_ours(origin->value, scheme, message->authority))
+    if (!is_unforged(admin, message))
         return GATE_ORIGIN;
+    if (dashboard_find(message->path) != NULL)
+        return GATE_OPEN;
+    enum gate_verdict verdict = needs_token ? check_token(admin->token, message) : GATE_OPEN;
+    if (verdict != GATE_OPEN)
+        return verdict;
     bool has_body = message->body != BODY_NONE;
-    return has_body && !is_json(message) ? GATE_FORM : GATE_OPEN;
+    return has_body && is_from_browser(message) && !is_json(message) ? GATE_FORM : GATE_OPEN;
 }

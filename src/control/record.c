@@ -82,7 +82,65 @@ static void encode_last(const struct state *state, struct json *json)
     json_object_end(json);
 }
 
-void record_encode(const struct state *state, struct buf *out)
+struct record_clock record_clock_now(void)
+{
+    struct record_clock clock = {.boot_ms = clock_boot_ms(), .wall_ms = clock_wall_ms()};
+
+    clock_boot_id(clock.boot_id);
+    return clock;
+}
+
+struct plan_place *state_plan_find(struct state *state, struct str route)
+{
+    for (unsigned i = 0; i < state->plan_count; i++)
+        if (str_eq(state->plans[i].route, route))
+            return &state->plans[i].place;
+    return NULL;
+}
+
+static void encode_clock(const struct record_clock *clock, struct json *json)
+{
+    json_object_begin(json, "clock");
+    json_text(json, "boot_id", clock->boot_id);
+    json_u64(json, "boot_ms", record_time(clock->boot_ms));
+    json_u64(json, "wall_ms", record_time(clock->wall_ms));
+    json_object_end(json);
+}
+
+static void encode_plans(const struct state *state, struct json *json)
+{
+    json_array_begin(json, "plans");
+    for (unsigned i = 0; i < state->plan_count; i++) {
+        const struct plan_place *place = &state->plans[i].place;
+        json_object_begin(json, NULL);
+        json_str(json, "route", state->plans[i].route);
+        json_text(json, "state", plan_state_name(place->state));
+        json_u64(json, "step", place->step);
+        json_u64(json, "held_ms", record_time(place->held_ms));
+        json_u64(json, "since_ms", record_time(place->since_ms));
+        json_bool(json, "failed", place->has_failed);
+        json_text(json, "note", place->note);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+static void encode_freeze(const struct state_freeze *freeze, struct json *json)
+{
+    json_object_begin(json, "freeze");
+    json_bool(json, "on", freeze->is_on);
+    if (freeze->is_on) {
+        json_u64(json, "retry_after_s", freeze->retry_after_s);
+        json_u64(json, "since_ms", record_time(freeze->since_ms));
+        json_array_begin(json, "routes");
+        for (unsigned i = 0; i < freeze->route_count; i++)
+            json_str(json, NULL, freeze->routes[i]);
+        json_array_end(json);
+    }
+    json_object_end(json);
+}
+
+void record_encode(const struct state *state, const struct record_clock *clock, struct buf *out)
 {
     struct json json;
     size_t start = buf_len(out);
@@ -100,6 +158,9 @@ void record_encode(const struct state *state, struct buf *out)
     json_text(&json, "new", admin_state_name(state->admin[SIDE_NEW]));
     json_object_end(&json);
     encode_last(state, &json);
+    encode_clock(clock, &json);
+    encode_plans(state, &json);
+    encode_freeze(&state->freeze, &json);
     json_object_end(&json);
     record_checksum(str_slice(buf_str(out), start, buf_len(out)), checksum);
     buf_printf(out, "\n%s\n", checksum);

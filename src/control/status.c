@@ -8,6 +8,7 @@
 #include "base/version.h"
 #include "control/certificates.h"
 #include "control/record.h"
+#include "control/status_plan.h"
 #include "control/warnings.h"
 
 enum health_state status_backend_health(const struct controller *controller, enum side side)
@@ -23,8 +24,9 @@ enum health_state status_backend_health(const struct controller *controller, enu
     return down == backend->count ? HEALTH_DOWN : HEALTH_UNKNOWN;
 }
 
-static void write_routes(const struct policy *policy, struct json *json)
+static void write_routes(const struct controller *controller, struct json *json)
 {
+    const struct policy *policy = &controller->snapshot->policy;
     json_array_begin(json, "routes");
     for (unsigned i = 0; i < policy->route_count; i++) {
         const struct route *route = &policy->routes[i];
@@ -38,6 +40,8 @@ static void write_routes(const struct policy *policy, struct json *json)
             json_decimal(json, "weight", policy->weight, 2);
             json_text(json, "follows", ROUTE_MAIN);
         }
+        if (config_plan(controller->config, route->name) != NULL)
+            status_plan_write(controller, route->name, json);
         json_object_end(json);
     }
     json_array_end(json);
@@ -77,16 +81,15 @@ static void write_backend(const struct controller *controller, const struct rate
     json_object_end(json);
 }
 
-/* The plan is not in this version; its place is, so that clients need not change with it. */
-static void write_plan(struct json *json)
+/* null: the weights of all of them, which only an operator's rollback changes at once. */
+static void write_changed_route(const struct state *state, struct json *json)
 {
-    json_object_begin(json, "plan");
-    json_text(json, "state", "idle");
-    json_u64(json, "step", 0);
-    json_u64(json, "steps", 0);
-    json_none(json, "hold_left_s");
-    json_none(json, "verdict");
-    json_object_end(json);
+    if (!str_is_empty(state->route))
+        json_str(json, "route", state->route);
+    else if (str_eq(state->what, STR("rollback")))
+        json_none(json, "route");
+    else
+        json_text(json, "route", ROUTE_MAIN);
 }
 
 static void write_last_change(const struct state *state, struct json *json)
@@ -101,7 +104,7 @@ static void write_last_change(const struct state *state, struct json *json)
     json_text(json, "at", at);
     json_str(json, "actor", state->actor);
     json_str(json, "what", state->what);
-    json_str(json, "route", str_is_empty(state->route) ? STR(ROUTE_MAIN) : state->route);
+    write_changed_route(state, json);
     json_str(json, "reason", state->reason);
     json_decimal(json, "from", state->from, 2);
     json_decimal(json, "to", state->to, 2);
@@ -127,14 +130,18 @@ static void write_certificates(const struct controller *controller, struct json 
     json_array_end(json);
 }
 
-static void write_warnings(const struct controller *controller, struct str notes, struct json *json)
+static void write_warnings(const struct controller *controller, const struct rates *rates,
+                           const struct counters *sum, struct str notes, struct json *json)
 {
+    struct warnings_traffic traffic = {.writes_open = counter_read(&sum->writes_open)};
     struct str line;
+    for (int side = 0; side < SIDES; side++)
+        traffic.requests_1m[side] = rates_last_minute(rates, sum, (enum side)side);
     json_array_begin(json, "warnings");
     while (str_next_part(&notes, '\n', &line))
         if (!str_is_empty(line))
             json_str(json, NULL, line);
-    warnings_write(controller, json);
+    warnings_write(controller, &traffic, json);
     json_array_end(json);
 }
 
@@ -149,18 +156,20 @@ void status_write(const struct controller *controller, const struct rates *rates
     json_u64(json, "uptime_s", (clock_mono_ms() - controller->started_ms) / 1000);
     json_u64(json, "generation", controller->generation);
     json_decimal(json, "weight", policy->weight, 2);
-    write_routes(policy, json);
+    write_routes(controller, json);
     json_object_begin(json, "backends");
     for (int side = 0; side < SIDES; side++)
         write_backend(controller, rates, sum, (enum side)side, json);
     json_object_end(json);
-    write_plan(json);
+    status_plan_write(controller, STR(ROUTE_MAIN), json);
+    status_freeze_write(controller, counter_read(&sum->writes_open), json);
     json_bool(json, "rollback_ready", controller_rollback_ready(controller));
     json_text(json, "rollback_not_ready_reason", controller_rollback_trouble(controller));
     write_last_change(&controller->state, json);
     json_bool(json, "durable", controller->durable);
+    json_bool(json, "audit_durable", !controller->events.is_behind);
     json_bool(json, "draining", controller->draining);
     write_certificates(controller, json);
-    write_warnings(controller, notes, json);
+    write_warnings(controller, rates, sum, notes, json);
     counters_free(sum);
 }

@@ -171,7 +171,9 @@ static enum copy read_copy(const char *path, struct state *state, struct arena *
         return COPY_BAD;
     }
     buf_init(&bytes);
-    whole = read_bytes(fd, &bytes, error) && record_decode(buf_str(&bytes), state, arena, error);
+    struct record_clock clock = record_clock_now();
+    whole = read_bytes(fd, &bytes, error) &&
+            record_decode(buf_str(&bytes), &clock, state, arena, error);
     buf_deinit(&bytes);
     close(fd);
     return whole ? COPY_WHOLE : COPY_BAD;
@@ -362,7 +364,8 @@ bool store_write(struct store *store, struct state *state, struct error *error)
     if (state->sequence <= store->sequence)
         state->sequence = store->sequence + 1;
     buf_init(&bytes);
-    record_encode(state, &bytes);
+    struct record_clock clock = record_clock_now();
+    record_encode(state, &clock, &bytes);
     if (buf_len(&bytes) > RECORD_MAX_BYTES)
         written = error_set(error, "the state is larger than %d bytes", RECORD_MAX_BYTES);
     else

@@ -209,7 +209,8 @@ static void write_memory(const struct memory *memory, struct json *json)
     json_text(json, NULL, text);
 }
 
-void warnings_write(const struct controller *controller, struct json *json)
+void warnings_write(const struct controller *controller, const struct warnings_traffic *traffic,
+                    struct json *json)
 {
     const struct policy *policy = &controller->snapshot->policy;
     bool has_users[SIDES];
@@ -217,6 +218,7 @@ void warnings_write(const struct controller *controller, struct json *json)
     find_users(policy, has_users);
     write_sides(controller->snapshot, has_users, json);
     write_drains(policy, json);
+    warnings_write_plans(controller, traffic, json);
     write_certificates(controller->certificates, json);
     write_reload(controller, json);
     write_log(controller, json);

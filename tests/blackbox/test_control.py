@@ -8,7 +8,9 @@ import time
 
 import pytest
 
+from api_schemas import STATUS, fits
 from cutover import Proxy, cli, free_port
+from wire import eventually
 
 
 def generation(proxy):
@@ -160,10 +162,182 @@ def test_paths_and_methods_that_are_not_there(proxy):
 
 
 def test_what_comes_later_says_so(proxy):
-    for method, path in [("POST", "/v1/plan/start"), ("POST", "/v1/sockets/move"), ("POST", "/v1/freeze"),
-                         ("GET", "/v1/compare")]:
-        answer = proxy.admin(method, path, {} if method == "POST" else None)
-        assert (answer.status, answer.code) == (501, "not_in_this_version")
+    answer = proxy.admin("POST", "/v1/sockets/move", {})
+    assert (answer.status, answer.code) == (501, "not_in_this_version")
+
+
+# --- plans and the freeze, as the API has them; what they do is in tests of their own
+
+STEPS = [{"weight": 10, "hold": "1h"}, {"weight": 50, "hold": "2h"}, {"weight": 100, "hold": "1h"}]
+PRODUCTS = {"name": "products", "path": "/products", "weight": 5,
+            "plan": {"steps": [{"weight": 20, "hold": "30m"}]}}
+
+
+@pytest.fixture
+def planned(start, old, new):
+    return start(Proxy, old, new, {"plan": {"steps": STEPS}, "routes": [
+        PRODUCTS, {"name": "hooks", "path": "/hooks/", "pin": "old"}, {"name": "rest", "path": "/rest/"}]})
+
+
+def plan(proxy, verb, **body):
+    return proxy.admin("POST", f"/v1/plan/{verb}", body)
+
+
+def test_the_status_is_as_the_contract_says(planned):
+    status = fits(planned.status(), STATUS)
+    assert {r["name"]: "plan" in r for r in status["routes"]} == {"products": True, "hooks": False, "rest": False}
+    assert status["freeze"] == {"on": False} and status["audit_durable"]
+    plan(planned, "start")
+    plan(planned, "start", route="products")
+    assert planned.admin("POST", "/v1/freeze", {"on": True}).status == 200
+    fits(planned.status(), STATUS)
+
+
+def test_the_status_without_a_plan(proxy):
+    found = fits(proxy.status(), STATUS)["plan"]
+    assert (found["state"], found["step"], found["steps"], found["step_list"]) == ("idle", 0, 0, [])
+    assert found["hold_left_s"] is None and found["verdict"] is None and found["next_weight"] is None
+    assert (found["advance"], found["on_fail"], found["strikes_max"]) == ("manual", "rollback", 3)
+
+
+def test_a_plan_is_walked(planned):
+    at = planned.status()["plan"]
+    assert (at["state"], at["step"], at["steps"], at["weight"], at["next_weight"]) == ("idle", 0, 3, None, 10)
+    assert [s["weight"] for s in at["step_list"]] == [10, 50, 100] and at["step_list"][1]["hold_s"] == 7200
+    status = plan(planned, "start", step=0, reason="go").json()
+    at = status["plan"]
+    assert (at["state"], at["step"], at["weight"], at["next_weight"], status["weight"]) == ("holding", 1, 10, 50, 10)
+    assert at["hold_s"] == 3600 and 3590 <= at["hold_left_s"] <= 3600 and at["held_s"] <= 10
+    assert plan(planned, "pause", step=1).json()["plan"]["state"] == "paused"
+    assert plan(planned, "resume").json()["plan"]["state"] == "holding"
+    assert plan(planned, "advance", step=1).json()["plan"]["step"] == 2
+    last = plan(planned, "advance", step=2).json()
+    assert (last["weight"], last["plan"]["state"], last["plan"]["next_weight"]) == (100, "soaking", None)
+    done = plan(planned, "finish").json()["plan"]
+    assert (done["state"], done["hold_left_s"], done["next_weight"]) == ("finished", None, None)
+    whats = [(e["subject"], e["to"]) for e in proxy_events(planned) if e["what"] == "plan"]
+    assert whats == [("main", "holding 1"), ("main", "paused 1"), ("main", "holding 1"), ("main", "holding 2"),
+                     ("main", "soaking 3"), ("main", "finished")]
+
+
+def proxy_events(proxy):
+    return proxy.admin("GET", "/v1/events?limit=1000").json()["events"]
+
+
+def test_a_route_has_a_plan_of_its_own(planned):
+    status = plan(planned, "start", route="products").json()
+    [products] = [r for r in status["routes"] if r["name"] == "products"]
+    assert (products["weight"], products["plan"]["state"], products["plan"]["step"]) == (20, "holding", 1)
+    assert status["weight"] == 0 and status["plan"]["state"] == "idle"
+    for route, code in (("hooks", "no_plan"), ("rest", "no_plan"), ("nowhere", "unknown_route")):
+        assert plan(planned, "start", route=route).code == code
+
+
+def test_orders_that_do_not_fit_are_refused_with_the_reason(planned, old):
+    assert (plan(planned, "start", step=1).status, plan(planned, "start", step=1).code) == (409, "plan_elsewhere")
+    for verb in ("pause", "resume", "advance", "abort", "finish"):
+        answer = plan(planned, verb)
+        assert (answer.status, answer.code) == (409, "plan_refused"), verb
+        assert len(answer.json()["error"]["message"]) > 20
+    plan(planned, "start")
+    assert plan(planned, "advance", step=0).code == "plan_elsewhere"
+    assert plan(planned, "start").code == "plan_refused"
+    refused = [e["result"] for e in proxy_events(planned) if e["what"] == "plan" and e["result"] != "ok"]
+    assert refused.count("plan_elsewhere") == 2 and refused.count("plan_refused") == 6
+    assert planned.status()["plan"]["step"] == 1
+
+
+def test_without_a_plan_it_says_where_to_write_one(proxy):
+    answer = plan(proxy, "start")
+    assert (answer.status, answer.code) == (409, "no_plan") and "configuration" in answer.text
+
+
+@pytest.mark.parametrize("body", [
+    {"step": -1}, {"step": 1.5}, {"step": "1"}, {"step": 1000}, {"step": True}, {"route": 5}, {"force": 1},
+    {"force": "yes"}, {"reason": 5}, {"steps": 1}, {"weight": 10}, "[]", "{", '{"step":0,"step":1}'])
+def test_bad_bodies_move_no_plan(planned, body):
+    before = generation(planned)
+    answer = planned.admin("POST", "/v1/plan/start", body)
+    assert answer.status == 400 and answer.code and generation(planned) == before
+    assert planned.status()["plan"]["state"] == "idle"
+
+
+def test_a_plan_knows_no_parameters_and_no_other_verbs(planned):
+    assert planned.admin("POST", "/v1/plan/start?step=1", {}).status == 400
+    assert planned.admin("POST", "/v1/plan/begin", {}).status == 404
+    assert planned.admin("GET", "/v1/plan/start").status == 405
+    assert planned.status()["plan"]["state"] == "idle"
+
+
+def test_a_plan_under_if_match(planned):
+    now = generation(planned)
+    answer = planned.admin("POST", "/v1/plan/start", {}, {"If-Match": str(now + 5)})
+    assert (answer.status, answer.code) == (412, "generation_stale")
+    assert planned.admin("POST", "/v1/plan/start", {}, {"If-Match": str(now)}).status == 200
+
+
+def test_warnings_say_what_waits_for_somebody(planned):
+    assert planned.status()["warnings"] == []
+    plan(planned, "start")
+    assert planned.status()["warnings"] == []
+    planned.weight(30)
+    [warning] = planned.status()["warnings"]
+    assert "paused in step 1" in warning and "30 %" in warning and "10 %" in warning and "resume" in warning
+    plan(planned, "resume")
+    plan(planned, "pause")
+    assert planned.status()["warnings"] == [], "paused on purpose"
+    planned.admin("POST", "/v1/freeze", {"on": True, "routes": ["main", "products"]})
+    [warning] = planned.status()["warnings"]
+    assert warning.startswith("writes are frozen on main, products since 20")
+
+
+def test_a_hold_that_is_over_is_a_warning(start, old, new):
+    proxy = start(Proxy, old, new, {"plan": {"steps": [{"weight": 10, "hold": "1s"}, {"weight": 20, "hold": "1s"}]}})
+    plan(proxy, "start")
+    wait_for(proxy, "waiting")
+    assert proxy.status()["warnings"] == [
+        "the plan waits for you: the hold of step 1 is over: advance goes on to 20 %"]
+    assert proxy.status()["plan"]["hold_left_s"] == 0
+    plan(proxy, "advance")
+    wait_for(proxy, "waiting")
+    assert proxy.status()["warnings"] == ["the plan waits for you: the hold of its last step is over: finish"]
+    plan(proxy, "finish")
+    assert proxy.status()["warnings"] == []
+
+
+def wait_for(proxy, state):
+    eventually(lambda: proxy.status()["plan"]["state"] == state, 5, what=f"the plan is {state}")
+
+
+def test_the_freeze(planned):
+    status = planned.admin("POST", "/v1/freeze", {"on": True, "reason": "copying"}, {"X-Actor": "ann"}).json()
+    freeze = status["freeze"]
+    assert (freeze["on"], freeze["routes"], freeze["retry_after_s"], freeze["writes_open"]) == (True, [], 30, 0)
+    assert planned.request("POST", "/echo", body=b"x").outcome == "frozen"
+    [event] = [e for e in proxy_events(planned) if e["what"] == "freeze"]
+    assert (event["actor"], event["from"], event["to"], event["reason"]) == ("ann", "off", "on", "copying")
+    since = freeze["since"]
+    again = planned.admin("POST", "/v1/freeze", {"on": True, "routes": ["products"], "retry_after_s": 7}).json()
+    assert again["freeze"]["routes"] == ["products"] and again["freeze"]["retry_after_s"] == 7
+    assert again["freeze"]["since"] == since
+    planned.kill()
+    planned.restart()
+    assert planned.status()["freeze"] == again["freeze"], "kept over restarts"
+    assert planned.admin("POST", "/v1/freeze", {"on": False}).json()["freeze"] == {"on": False}
+
+
+@pytest.mark.parametrize("body, code", [
+    ({}, "missing_field"), ({"on": 1}, "bad_value"), ({"on": "true"}, "bad_value"),
+    ({"on": True, "retry_after_s": 0}, "bad_value"), ({"on": True, "retry_after_s": 3601}, "bad_value"),
+    ({"on": True, "retry_after_s": 1.5}, "bad_value"), ({"on": True, "retry_after_s": "30"}, "bad_value"),
+    ({"on": True, "routes": "products"}, "bad_value"), ({"on": True, "routes": [5]}, "bad_value"),
+    ({"on": True, "routes": ["products"] * 65}, "bad_value"), ({"on": True, "route": "products"}, "unknown_field"),
+    ({"on": True, "routes": ["nowhere"]}, "unknown_route"), ('{"on": true', "bad_json")])
+def test_bad_freezes_freeze_nothing(planned, body, code):
+    answer = planned.admin("POST", "/v1/freeze", body)
+    assert answer.status in (400, 404) and answer.code == code, answer
+    assert planned.status()["freeze"] == {"on": False}
+    assert planned.request("POST", "/echo", body=b"x").outcome != "frozen"
 
 
 def test_events(proxy):
@@ -301,6 +475,17 @@ def test_a_browser_cannot_be_used_against_its_owner(proxy, headers, method, path
     answer = proxy.admin(method, path, {"weight": 5} if method == "PUT" else {}, headers)
     assert (answer.status, answer.code) == (403, "forbidden")
     assert proxy.status()["weight"] == 50
+
+
+def test_who_is_not_let_in_is_on_record(start, old, new, tmp_path):
+    proxy, _ = with_token(start, old, new, tmp_path)
+    for _ in range(3):
+        proxy.admin("POST", "/v1/rollback", {}, {"Authorization": "Bearer wrong", "X-Actor": "the boss"})
+    proxy.admin("POST", "/v1/rollback", {}, {"Origin": "http://evil.example"})
+    proxy.admin("GET", "/v1/status", headers={"Authorization": None})
+    seen = [(e["actor"], e["subject"], e["result"]) for e in proxy_events(proxy) if e["what"] == "refused"]
+    assert seen == [("127.0.0.1", "POST /v1/rollback", "unauthorized"), ("127.0.0.1", "POST /v1/rollback", "forbidden")]
+    assert proxy.status()["last_change"] is None
 
 
 def test_the_admin_api_is_not_on_the_public_port(proxy, old):

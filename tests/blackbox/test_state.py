@@ -242,7 +242,7 @@ def test_no_half_written_files_are_left(proxy):
     for weight in range(20):
         proxy.weight(weight)
     names = {path.name for path in state_file(proxy).parent.iterdir() if path.name.startswith("state")}
-    assert names <= {"state.json", "state.json.prev", "state.json.lock"}
+    assert names <= {"state.json", "state.json.prev", "state.json.lock", "state.json.events"}
 
 
 def test_an_odd_name_in_the_way_of_the_new_file(start, old, new):

@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "certs.h"
+#include "http/message.h"
 #include "origin.h"
 #include "telemetry/outcome.h"
 #include "texts.h"
@@ -180,6 +181,8 @@ static void judge_own(const struct ask *ask, const struct head *head)
     for (int outcome = 0; outcome < OUTCOME_COUNT; outcome++)
         if (strcmp(outcome_row((enum outcome)outcome)->token, head->outcome) == 0)
             count(&outcomes[outcome]);
+    if (strcmp(head->outcome, "frozen") == 0 && method_is_safe(str_of(ask->method)))
+        fault(ask, head, "a freeze that stops what changes nothing");
     if (status != 502 && status != 503 && status != 504 && !is_skew && !has_waited)
         fault(ask, head, "an answer of the proxy's own that nothing calls for");
 }

@@ -47,6 +47,7 @@ bool life_open(struct life *life, const char *name, struct dice *dice, bool fail
         }
         life->workers[i] = worker;
         life->counters[i] = worker->counters;
+        life->evidence[i] = worker->evidence;
         life->count++;
     }
     return true;
@@ -132,6 +133,30 @@ static void judge_gauge(const struct life *life, const char *name, uint64_t left
         storm_fault("%s: the gauge %s is left at %lld", life->name, name, (long long)left);
 }
 
+/* Each attempt that failed did so in one way, and was an attempt. */
+static void judge_evidence(const struct life *life)
+{
+    struct sample *seen = mem_zalloc(SIDES, sizeof(*seen));
+
+    for (unsigned i = 0; i < life->count; i++)
+        for (unsigned plan = 0; plan < PLANS_MAX; plan++)
+            evidence_sum(seen, &life->evidence[i][plan]);
+    for (int side = 0; side < SIDES; side++) {
+        uint64_t errors = 0;
+        for (unsigned kind = 0; kind < SAMPLE_ERROR_COUNT; kind++)
+            errors += seen[side].errors[kind];
+        if (errors != sample_failed(&seen[side]) || errors > sample_requests(&seen[side]) ||
+            sample_latency_count(&seen[side].total) > sample_requests(&seen[side]))
+            storm_fault("%s: evidence that contradicts itself: %llu errors, %llu failed of %llu",
+                        life->name, (unsigned long long)errors,
+                        (unsigned long long)sample_failed(&seen[side]),
+                        (unsigned long long)sample_requests(&seen[side]));
+        atomic_fetch_add_explicit(&counts.compared, sample_requests(&seen[side]),
+                                  memory_order_relaxed);
+    }
+    mem_free(seen);
+}
+
 static void judge_counters(const struct life *life)
 {
     struct counters *sum = counters_new();
@@ -140,6 +165,7 @@ static void judge_counters(const struct life *life)
         counters_sum(sum, life->counters[i]);
     add_requests(sum);
     judge_gauge(life, "connections", counter_read(&sum->connections));
+    judge_gauge(life, "writes_open", counter_read(&sum->writes_open));
     judge_gauge(life, "connections of all", atomic_load(&life->common.connections));
     for (int side = 0; side < SIDES; side++) {
         judge_gauge(life, "tunnels", counter_read(&sum->tunnels[side]));
@@ -151,6 +177,7 @@ static void judge_counters(const struct life *life)
 void life_close(struct life *life)
 {
     judge_counters(life);
+    judge_evidence(life);
     for (unsigned i = 0; i < life->count; i++)
         worker_free(life->workers[i]);
     life->count = 0;

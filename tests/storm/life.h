@@ -19,6 +19,7 @@ struct life {
     struct worker_shared common;
     struct worker *workers[LIFE_WORKERS];
     struct counters *counters[LIFE_WORKERS]; /* borrowed: from workers */
+    struct evidence *evidence[LIFE_WORKERS];
     unsigned count, started;
     _Atomic unsigned drained; /* workers that have nothing left */
     uv_async_t *wake;         /* borrowed; told of each of them; NULL: nobody */

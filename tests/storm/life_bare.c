@@ -140,6 +140,15 @@ static void fill_side(struct bare *bare, struct snapshot *snapshot, enum side si
     snapshot_set_trust(snapshot, side, bare->trusts[backend->tls.verify ? 0 : 1]);
 }
 
+static void fill_freeze(struct bare *bare, struct freeze *freeze)
+{
+    freeze->is_on = dice_is(&bare->dice, 5);
+    freeze->main = dice_is(&bare->dice, 50);
+    for (unsigned i = 0; i < ROUTES_MAX; i++)
+        freeze->routes[i] = dice_is(&bare->dice, 50);
+    freeze->retry_after_s = dice_below(&bare->dice, 3600);
+}
+
 /* The weights follow from the generation, so that the reader can tell. */
 static void fill_policy(struct bare *bare, struct snapshot *snapshot)
 {
@@ -151,11 +160,13 @@ static void fill_policy(struct bare *bare, struct snapshot *snapshot)
     for (unsigned i = 0; i < policy->route_count; i++) {
         policy->route_weight[i] = WEIGHT_MAX - policy->weight;
         snapshot->slots[i] = dice_below(&bare->dice, ROUTE_SLOTS);
+        snapshot->evidence[i] = (int)dice_below(&bare->dice, PLANS_MAX + 1) - 1;
     }
     for (int side = 0; side < SIDES; side++)
         policy->admin[side] = dice_is(&bare->dice, 80)
                                   ? ADMIN_READY
                                   : states[dice_below(&bare->dice, ARRAY_LEN(states))];
+    fill_freeze(bare, &policy->freeze);
 }
 
 /* ---- publishing ---- */
@@ -258,13 +269,17 @@ static void flip_health(struct bare *bare)
     atomic_store(&bare->life.common.has_been_up, dice_is(&bare->dice, 50));
 }
 
-/* As metrics and status do. */
+/* As metrics, status and the comparison do. */
 static void read_numbers(struct bare *bare)
 {
     struct counters *sum = counters_new();
+    struct sample *seen = mem_zalloc(SIDES, sizeof(*seen));
 
-    for (unsigned i = 0; i < bare->life.count; i++)
+    for (unsigned i = 0; i < bare->life.count; i++) {
         counters_sum(sum, bare->life.counters[i]);
+        evidence_sum(seen, &bare->life.evidence[i][dice_below(&bare->dice, PLANS_MAX)]);
+    }
+    mem_free(seen);
     for (int side = 0; side < SIDES; side++)
         for (unsigned i = 0; i < bare->snapshot->backends[side].count; i++)
             (void)server_is_usable(bare->snapshot->backends[side].servers[i].server,

@@ -13,6 +13,7 @@
 #include "control/admin.h"
 #include "control/metrics.h"
 #include "control/orders.h"
+#include "control/steps.h"
 #include "noise.h"
 #include "origin.h"
 #include "texts.h"
@@ -73,6 +74,19 @@ static void reload(struct ruled *ruled)
     count(&counts.reloads);
 }
 
+static void order_a_freeze(struct ruled *ruled)
+{
+    struct freeze_request freeze = {
+        .on = dice_is(&ruled->dice, 20),
+        .retry_after_s = 1 + dice_below(&ruled->dice, 60),
+        .routes = {STR(ROUTE_MAIN)},
+        .route_count = dice_below(&ruled->dice, 2),
+    };
+    struct error error;
+
+    (void)order_freeze(&ruled->controller, &storm_itself, &freeze, &error);
+}
+
 static void order(struct ruled *ruled)
 {
     struct controller *controller = &ruled->controller;
@@ -83,12 +97,15 @@ static void order(struct ruled *ruled)
     struct error error;
     bool durable;
 
-    switch (dice_below(dice, 4)) {
+    switch (dice_below(dice, 5)) {
     case 0:
         (void)order_rollback(controller, &storm_itself, dice_below(dice, WEIGHT_MAX),
                              dice_is(dice, 50), &durable, &error);
         break;
     case 1:
+        order_a_freeze(ruled);
+        break;
+    case 2:
         (void)order_admin(controller, &storm_itself, side,
                           states[dice_below(dice, ARRAY_LEN(states))], &error);
         break;
@@ -272,6 +289,7 @@ static void rule(struct ruled *ruled)
         .config_path = ruled->path,
         .counters = ruled->life.counters,
         .counters_count = ruled->life.count,
+        .evidence = ruled->life.evidence,
         .publish = publish,
         .publish_data = ruled,
     };

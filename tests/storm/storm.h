@@ -56,6 +56,7 @@ char *storm_file(const char *name);
     X(tls, "TLS connections of clients")             \
     X(resumed, "  of them resumed")                  \
     X(counted, "requests in the proxy's counters")   \
+    X(compared, "attempts in the evidence")          \
     X(snapshots, "snapshots published")              \
     X(configs, "configurations made")                \
     X(servers, "servers made")                       \

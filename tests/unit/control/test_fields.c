@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-static const char *const NAMES[] = {"weight", "route", "force", "headers"};
+static const char *const NAMES[] = {"weight", "route", "force", "headers", "step", "routes"};
 
 static struct fields fields;
 
@@ -174,4 +174,49 @@ Test(fields, pairs_are_texts_or_lists_of_texts)
     read_body("{\"headers\":{\"A\":\"bad\"}}");
     cr_expect_not(fields_pairs(&fields, "headers", on_pair, NULL));
     cr_expect_str_eq(fields.error.text, "A is bad");
+}
+
+static bool number_is_right(const char *body, unsigned expected)
+{
+    unsigned step = 7;
+    read_body(body);
+    bool right = fields_unsigned(&fields, "step", 1, 100, &step);
+    cr_expect_eq(step, right ? expected : 7);
+    fields_deinit(&fields);
+    return right;
+}
+
+Test(fields, whole_numbers_have_a_range)
+{
+    static const char *const wrong[] = {
+        "{\"step\":0}",     "{\"step\":101}",  "{\"step\":-1}",   "{\"step\":1.0}",
+        "{\"step\":\"1\"}", "{\"step\":null}", "{\"step\":true}", "{\"step\":4294967297}"};
+    cr_expect(number_is_right("{\"step\":1}", 1));
+    cr_expect(number_is_right("{\"step\":100}", 100));
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+        cr_expect_not(number_is_right(wrong[i], 7), "%s", wrong[i]);
+    cr_expect_not(number_is_right("{}", 7));
+}
+
+Test(fields, lists_of_texts_have_room_for_so_many)
+{
+    static const char *const wrong[] = {"{\"routes\":\"a\"}", "{\"routes\":[1]}",
+                                        "{\"routes\":[\"a\",\"b\",\"c\",\"d\"]}",
+                                        "{\"routes\":[\"abcd\"]}", "{\"routes\":{\"a\":1}}"};
+    struct str texts[3];
+    unsigned count = 9;
+    read_body("{\"routes\":[\"a\",\"\",\"bcd\"]}");
+    cr_expect(fields_texts(&fields, "routes", 3, texts, 3, &count));
+    cr_expect_eq(count, 3);
+    cr_expect(str_eq(texts[2], STR("bcd")));
+    fields_deinit(&fields);
+    read_body("{\"routes\":[]}");
+    cr_expect(fields_texts(&fields, "routes", 3, texts, 3, &count));
+    cr_expect_eq(count, 0);
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        fields_deinit(&fields);
+        read_body(wrong[i]);
+        cr_expect_not(fields_texts(&fields, "routes", 3, texts, 3, &count), "%s", wrong[i]);
+        cr_expect_str_eq(fields.code, "bad_value");
+    }
 }

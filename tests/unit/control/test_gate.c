@@ -64,7 +64,64 @@ Test(gate, health_needs_no_token_and_nothing_else_is_like_it)
     cr_expect_eq(check("GET", "/metrics", ""), GATE_NO_TOKEN);
     cr_expect_eq(check("GET", "/healthz/", ""), GATE_NO_TOKEN);
     cr_expect_eq(check("GET", "/nothing", ""), GATE_NO_TOKEN);
-    cr_expect_eq(check("GET", "/", ""), GATE_NO_TOKEN);
+    cr_expect_eq(check("GET", "/dashboard.jss", ""), GATE_NO_TOKEN);
+    cr_expect_eq(check("GET", "//", ""), GATE_NO_TOKEN);
+}
+
+Test(gate, the_files_of_the_dashboard_need_no_token_but_an_honest_browser)
+{
+    static const char *const paths[] = {"/", "/dashboard.css", "/dashboard.js"};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        admin.token = STR("0123456789abcdef");
+        cr_expect_eq(check("GET", paths[i], ""), GATE_OPEN);
+        cr_expect_eq(check("GET", paths[i], "Host: cutover.internal\r\n"), GATE_OPEN);
+        cr_expect_eq(check("GET", paths[i], "Origin: http://evil.example\r\n"), GATE_ORIGIN);
+        admin.token = STR("");
+        cr_expect_eq(check("GET", paths[i], "Host: evil.example\r\n"), GATE_HOST);
+        cr_expect_eq(check("GET", paths[i], "Sec-Fetch-Site: cross-site\r\n"), GATE_ORIGIN);
+    }
+}
+
+Test(gate, what_the_browser_says_about_the_page_counts_before_the_token)
+{
+    cr_expect_eq(get("Sec-Fetch-Site: same-origin\r\n"), GATE_OPEN);
+    cr_expect_eq(get("Sec-Fetch-Site: none\r\n"), GATE_OPEN);
+    cr_expect_eq(get("Sec-Fetch-Site: cross-site\r\n"), GATE_ORIGIN);
+    cr_expect_eq(get("Sec-Fetch-Site: same-site\r\n"), GATE_ORIGIN);
+    cr_expect_eq(get("Sec-Fetch-Site: none\r\nOrigin: http://evil.example\r\n"), GATE_ORIGIN);
+    cr_expect_eq(check("POST", "/v1/rollback", "Sec-Fetch-Site: cross-site\r\n"), GATE_ORIGIN);
+    admin.token = STR("0123456789abcdef");
+    cr_expect_eq(get("Origin: http://evil.example\r\n"), GATE_ORIGIN, "no token is tried");
+    cr_expect_eq(get("Sec-Fetch-Site: cross-site\r\n"), GATE_ORIGIN);
+}
+
+Test(gate, a_link_may_lead_to_the_page_alone)
+{
+#define LINK                                                     \
+    "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n" \
+    "Sec-Fetch-Dest: document\r\n"
+    cr_expect_eq(check("GET", "/", LINK), GATE_OPEN);
+    cr_expect_eq(check("POST", "/", LINK), GATE_ORIGIN);
+    cr_expect_eq(check("GET", "/v1/status", LINK), GATE_ORIGIN);
+    cr_expect_eq(check("GET", "/dashboard.js", LINK), GATE_ORIGIN);
+    cr_expect_eq(check("GET", "/", LINK "Origin: http://evil.example\r\n"), GATE_ORIGIN);
+    cr_expect_eq(check("GET", "/", LINK "Host: evil.example\r\n"), GATE_HOST);
+    cr_expect_eq(check("GET", "/",
+                       "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n"
+                       "Sec-Fetch-Dest: iframe\r\n"),
+                 GATE_ORIGIN);
+}
+
+Test(gate, with_a_token_something_in_front_may_speak_tls)
+{
+    const char *fields = "Host: admin.example\r\nOrigin: https://admin.example\r\n"
+                         "Authorization: Bearer 0123456789abcdef\r\n";
+    cr_expect_eq(get("Origin: https://127.0.0.1:9901\r\n"), GATE_ORIGIN);
+    admin.token = STR("0123456789abcdef");
+    cr_expect_eq(get(fields), GATE_OPEN);
+    admin.pair_count = 1;
+    cr_expect_eq(get(fields), GATE_OPEN);
+    cr_expect_eq(get("Host: admin.example\r\nOrigin: http://admin.example\r\n"), GATE_ORIGIN);
 }
 
 Test(gate, without_a_token_the_host_must_be_one_that_dns_cannot_turn)
@@ -112,4 +169,7 @@ Test(gate, a_page_must_send_json_and_curl_may_send_what_it_likes)
     cr_expect_eq(
         check("PUT", "/v1/weight", BODY "Content-Type: application/x-www-form-urlencoded\r\n"),
         GATE_OPEN);
+    cr_expect_eq(check("PUT", "/v1/weight",
+                       "Sec-Fetch-Site: same-origin\r\n" BODY "Content-Type: text/plain\r\n"),
+                 GATE_FORM);
 }

@@ -1,7 +1,7 @@
 /* test_store.c - the state file: what is read is always the old or the new state, whatever broke.
  *
- * The calls of store.c that change a disk are interposed below: a trap makes the n-th of them fail,
- * or ends the process in front of it, so that every gap between two of them is tried.
+ * A trap (trap.h) makes the n-th of the calls that change the disk fail, or ends the process in front
+ * of it, so that every gap between two of them is tried.
  */
 #include <criterion/criterion.h>
 
@@ -17,46 +17,7 @@
 
 #include "control/store.h"
 #include "tempdir.h"
-
-#define DIED 77
-
-static struct {
-    unsigned countdown; /* springs when it comes to 0; 0: not set */
-    bool dies;
-    int error;
-    bool sprung;
-} trap;
-
-static bool springs(void)
-{
-    if (trap.countdown == 0 || --trap.countdown > 0)
-        return false;
-    if (trap.dies)
-        _exit(DIED);
-    trap.sprung = true;
-    errno = trap.error;
-    return true;
-}
-
-int fsync(int fd)
-{
-    return springs() ? -1 : (int)syscall(SYS_fsync, fd);
-}
-
-int rename(const char *from, const char *to)
-{
-    return springs() ? -1 : renameat(AT_FDCWD, from, AT_FDCWD, to);
-}
-
-int link(const char *from, const char *to)
-{
-    return springs() ? -1 : linkat(AT_FDCWD, from, AT_FDCWD, to, 0);
-}
-
-ssize_t write(int fd, const void *data, size_t size)
-{
-    return springs() ? -1 : (ssize_t)syscall(SYS_write, fd, data, size);
-}
+#include "trap.h"
 
 /* One store in a folder of its own. */
 
@@ -586,7 +547,7 @@ Test(store, a_death_at_any_call_leaves_the_old_or_the_new_state)
             expect_numbered(200);
             break;
         }
-        cr_assert_eq(code, DIED);
+        cr_assert_eq(code, TRAP_DIED);
         deaths++;
         old += state.weight == 100 ? 1 : 0;
         expect_numbered(state.weight == 100 ? 100 : 200);
