@@ -8,6 +8,5 @@
 int verb_check(const struct cli_options *options);
 int verb_healthcheck(const struct cli_options *options);
 int verb_version(const struct cli_options *options);
-int verb_later(const struct cli_options *options);
 
 #endif

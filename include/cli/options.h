@@ -14,25 +14,28 @@
 #include "base/str.h"
 
 #define CLI_ARGUMENTS_MAX 4
-#define CLI_HEADERS_MAX   64
-#define CLI_PATHS_MAX     64
+#define CLI_LIST_MAX      64
 
 #define CLI_DONE   0
 #define CLI_FAILED 1
 #define CLI_USAGE  2
+
+/* Of an option that may be given more than once; those behind `count` are NULL. */
+struct cli_list {
+    const char *items[CLI_LIST_MAX];
+    unsigned count;
+};
 
 /* All texts are borrowed from argv; NULL: not given. */
 struct cli_options {
     const char *verb;
     const char *arguments[CLI_ARGUMENTS_MAX];
     unsigned argument_count;
-    const char *config, *admin, *ca_file, *token_file, *reason, *route, *if_match, *to, *limit,
-        *host, *address;
+    const char *config, *admin, *ca_file, *token_file, *reason, *if_match, *to, *limit, *host,
+        *address;
+    const char *step, *window, *retry_after, *wait;
     const char *websocket, *origin, *idle, *timeout, *upload, *upload_path, *head_bytes;
-    const char *headers[CLI_HEADERS_MAX];
-    unsigned header_count;
-    const char *paths[CLI_PATHS_MAX];
-    unsigned path_count;
+    struct cli_list headers, paths, routes;
     bool json, dry_run, force, follow, reset_state, help, version;
     uint64_t given; /* one bit for each row of the option table: what was on the command line */
 };
@@ -41,7 +44,8 @@ struct cli_options {
 bool options_parse(int argc, char **argv, struct cli_options *options,
                    struct error *error) MUST_CHECK;
 
-/* Whether all that was given is in `allowed`, a list of option names such as "json,reason". */
+/* Whether all that was given is in `allowed`, a list of option names such as "json,header+": those
+ * with a '+' may be given more than once. */
 bool options_check(const struct cli_options *options, const char *allowed,
                    struct error *error) MUST_CHECK;
 

@@ -1,4 +1,4 @@
-/* remote.h - the verbs that ask the admin API once. */
+/* remote.h - the verbs that show the proxy, or change it by one call. */
 #ifndef CLI_REMOTE_H
 #define CLI_REMOTE_H
 
@@ -10,7 +10,5 @@ int verb_weight(const struct cli_options *options);
 int verb_rollback(const struct cli_options *options);
 int verb_backend(const struct cli_options *options);
 int verb_reload(const struct cli_options *options);
-int verb_plan(const struct cli_options *options);
-int verb_explain(const struct cli_options *options);
 
 #endif

@@ -1,27 +1,35 @@
 /*
- * show.h - what the admin API answered, for people: aligned, plain ASCII on stdout, refusals on
- * stderr. Whatever is not printable ASCII is shown as '?', so that no text that came over the
- * network can drive the terminal.
+ * show.h - what the admin API answered to a change, and its events, for people: aligned, plain ASCII
+ * in a page; refusals on stderr.
  *
- * Each takes the JSON text of an answer and returns false when it is not what it should be.
+ * Those with a page return false when the answer is not what it should be.
  */
 #ifndef CLI_SHOW_H
 #define CLI_SHOW_H
 
-#include "base/str.h"
+#include <jansson.h>
+
+#include "cli/page.h"
 
 /* "weight 10 % -> 30 %: buckets 1000..2999 (20 % of users) now go to new" */
-bool show_weight_change(struct str json);
-bool show_dry_run(struct str json);
-bool show_rollback(struct str json);
-bool show_backend(struct str json, const char *side);
-bool show_reload(struct str json);
+bool show_weight_change(struct page *page, const json_t *answer);
+bool show_dry_run(struct page *page, const json_t *answer);
 
-/* {"events":[...]}, and one event of a stream. */
-bool show_events(struct str json);
-bool show_event(struct str json);
+/* Also the plans that were taken back, and what stays on new. */
+bool show_rollback(struct page *page, const json_t *answer);
 
-/* "cutover VERB: MESSAGE (CODE)", and the problems of a configuration below it. */
+bool show_backend(struct page *page, const json_t *answer, const char *side);
+bool show_reload(struct page *page, const json_t *answer);
+
+/* What stands behind every change that was made: not on disk, warnings; without those of plans that
+ * wait, which `cutover status` is for. with_freeze: also the one that writes are frozen. */
+void show_warnings(struct page *page, const json_t *answer, bool with_freeze);
+
+/* {"events":[...]}, and one event in a line. is_short: without number and year, for watch. */
+bool show_events(struct page *page, const json_t *answer);
+void show_event(struct page *page, const json_t *event, bool is_short);
+
+/* "cutover VERB: MESSAGE (CODE)", the problems of a configuration, and what to do about it. */
 void show_refusal(const char *verb, unsigned status, struct str json);
 
 #endif

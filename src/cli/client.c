@@ -7,9 +7,8 @@
 #include "cli/wire.h"
 #include "http/parser.h"
 
-#define FOLLOW_TIMEOUT_S 60 /* the server says something every 15 s */
-#define FIELDS_MAX       64
-#define HEAD_MAX_BYTES   (64 * 1024)
+#define FIELDS_MAX     64
+#define HEAD_MAX_BYTES (64 * 1024)
 
 /* Asking */
 
@@ -165,8 +164,17 @@ static void give_lines(struct buf *body, client_line_cb on_line, void *data)
     }
 }
 
-bool client_follow(const struct login *login, const char *path, client_line_cb on_line, void *data,
-                   struct client_answer *answer, struct error *error)
+bool client_line_is(struct str line, struct str name, struct str *text)
+{
+    if (!str_starts_with(line, name) || line.len < name.len + 2 || line.data[name.len] != ':')
+        return false;
+    *text = str_trim(str_slice(line, name.len + 1, line.len));
+    return true;
+}
+
+bool client_follow(const struct login *login, const char *path, unsigned patience_s,
+                   client_line_cb on_line, void *data, struct client_answer *answer,
+                   struct error *error)
 {
     struct client_request request = {.method = "GET", .path = path, .body = STR("")};
     struct exchange exchange;
@@ -176,7 +184,7 @@ bool client_follow(const struct login *login, const char *path, client_line_cb o
         done = read_answer(&exchange, answer, error);
     } else if (done) {
         enum parse_result result = PARSE_MORE;
-        wire_set_patience(&exchange.wire, FOLLOW_TIMEOUT_S);
+        wire_set_patience(&exchange.wire, patience_s);
         answer->status = 200;
         while (result == PARSE_MORE) {
             result = read_body(&exchange, &answer->body, error);

@@ -68,12 +68,12 @@ static bool origin_rule(struct str text, struct error *error)
 static bool read_paths(const struct cli_options *options, struct doctor_options *doctor,
                        struct error *error)
 {
-    if (options->path_count > DOCTOR_PATHS_MAX)
+    if (options->paths.count > DOCTOR_PATHS_MAX)
         return error_set(error, "at most %d paths", DOCTOR_PATHS_MAX);
-    for (unsigned i = 0; i < options->path_count; i++)
-        if (!read_word("path", options->paths[i], word_check_path, &doctor->paths[i], error))
+    for (unsigned i = 0; i < options->paths.count; i++)
+        if (!read_word("path", options->paths.items[i], word_check_path, &doctor->paths[i], error))
             return false;
-    doctor->path_count = options->path_count;
+    doctor->path_count = options->paths.count;
     return read_word("websocket", options->websocket, word_check_path, &doctor->websocket, error) &&
            read_word("upload-path", options->upload_path, word_check_path, &doctor->upload_path,
                      error);
@@ -115,8 +115,8 @@ static bool read_field(const char *text, struct buf *fields, struct error *error
 
 static bool read_fields(const struct cli_options *options, struct buf *fields, struct error *error)
 {
-    for (unsigned i = 0; i < options->header_count; i++)
-        if (!read_field(options->headers[i], fields, error))
+    for (unsigned i = 0; i < options->headers.count; i++)
+        if (!read_field(options->headers.items[i], fields, error))
             return false;
     return true;
 }

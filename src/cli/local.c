@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "base/json.h"
 #include "base/version.h"
 #include "cli/client.h"
 #include "cli/verbs.h"
@@ -50,6 +51,38 @@ static void print_summary(const struct config *config)
            (double)config->initial_weight / 100, STR_ARG(config->state_file));
 }
 
+static void write_problems(const struct config_problems *problems, struct json *json)
+{
+    json_array_begin(json, "problems");
+    for (unsigned i = 0; i < problems->count; i++) {
+        const struct config_problem *problem = &problems->items[i];
+
+        json_object_begin(json, NULL);
+        json_u64(json, "line", problem->line);
+        json_u64(json, "column", problem->column);
+        json_str(json, "path", problem->path);
+        json_str(json, "message", problem->text);
+        json_object_end(json);
+    }
+    json_array_end(json);
+    json_u64(json, "left_out", problems->left_out);
+}
+
+static void print_json(const char *path, const struct config_problems *problems, bool is_right)
+{
+    struct buf text = BUF_EMPTY;
+    struct json json;
+
+    json_init(&json, &text);
+    json_object_begin(&json, NULL);
+    json_text(&json, "file", path);
+    json_bool(&json, "ok", is_right);
+    write_problems(problems, &json);
+    json_object_end(&json);
+    printf("%.*s\n", STR_ARG(buf_str(&text)));
+    buf_deinit(&text);
+}
+
 int verb_check(const struct cli_options *options)
 {
     struct config_problems problems;
@@ -57,7 +90,9 @@ int verb_check(const struct cli_options *options)
         return usage_error(options, "a configuration file is needed: cutover check -c FILE");
     config_problems_init(&problems);
     struct config *config = config_load(options->config, &problems);
-    if (config == NULL) {
+    if (options->json) {
+        print_json(options->config, &problems, config != NULL);
+    } else if (config == NULL) {
         print_problems(&problems);
     } else {
         printf("%s: ok\n", options->config);
@@ -85,6 +120,8 @@ int verb_healthcheck(const struct cli_options *options)
     login.is_unverified = true;
     bool is_ready =
         is_found && client_call(&login, &request, &answer, &error) && answer.status == 200;
+    if (options->json)
+        printf("{\"ready\":%s}\n", is_ready ? "true" : "false");
     buf_deinit(&answer.body);
     login_deinit(&login);
     return is_ready ? CLI_DONE : CLI_FAILED;
@@ -94,13 +131,9 @@ int verb_healthcheck(const struct cli_options *options)
 
 int verb_version(const struct cli_options *options)
 {
-    (void)options;
-    printf("cutover %s\n", CUTOVER_VERSION);
+    if (options->json)
+        printf("{\"version\":\"%s\"}\n", CUTOVER_VERSION);
+    else
+        printf("cutover %s\n", CUTOVER_VERSION);
     return CLI_DONE;
-}
-
-int verb_later(const struct cli_options *options)
-{
-    fprintf(stderr, "cutover %s: comes with a later version\n", options->verb);
-    return CLI_FAILED;
 }

@@ -35,20 +35,27 @@ static const struct option_row rows[] = {
      "file that holds the admin token (CUTOVER_TOKEN: the token itself)"},
     {"reason", 0, OPTION_TEXT, "TEXT", AT(reason), "why, for the audit"},
     {"json", 0, OPTION_FLAG, "", AT(json), "print JSON, for programs"},
-    {"route", 0, OPTION_TEXT, "NAME", AT(route), "the weight of this route, not the main one"},
+    {"route", 0, OPTION_LIST, "NAME", AT(routes), "this route, not what follows the main weight"},
+    {"step", 0, OPTION_TEXT, "N", AT(step),
+     "refuse when the plan is in another step than this (0: not begun)"},
+    {"window", 0, OPTION_TEXT, "DURATION", AT(window),
+     "how far back to look (default, and most: plan.guard.window)"},
+    {"retry-after", 0, OPTION_TEXT, "SECONDS", AT(retry_after),
+     "what clients are told to wait, 1..3600 (default 30)"},
+    {"wait", 0, OPTION_TEXT, "DURATION", AT(wait),
+     "until no write is open any more; fails after this time"},
     {"dry-run", 0, OPTION_FLAG, "", AT(dry_run), "only say what would move"},
     {"if-match", 0, OPTION_TEXT, "GENERATION", AT(if_match),
      "refuse when something has changed since this generation"},
     {"to", 0, OPTION_TEXT, "PERCENT", AT(to), "where to roll back to (default 0)"},
-    {"force", 0, OPTION_FLAG, "", AT(force), "also when old is not usable"},
+    {"force", 0, OPTION_FLAG, "", AT(force), "also against what speaks against it"},
     {"follow", 'f', OPTION_FLAG, "", AT(follow), "go on with each new event"},
     {"limit", 'n', OPTION_TEXT, "N", AT(limit), "how many events to begin with"},
-    {"header", 'H', OPTION_LIST, "'NAME: VALUE'", AT(headers),
-     "a header of the request (repeatable)"},
+    {"header", 'H', OPTION_LIST, "'NAME: VALUE'", AT(headers), "a header of the request"},
     {"host", 0, OPTION_TEXT, "NAME", AT(host), "the Host of the request"},
     {"address", 0, OPTION_TEXT, "IP", AT(address), "the client's address"},
     {"path", 0, OPTION_LIST, "PATH", AT(paths),
-     "to ask on both sides and compare (repeatable; default: health path and /)"},
+     "to ask on both sides and compare (default: health path and /)"},
     {"websocket", 0, OPTION_TEXT, "PATH", AT(websocket), "open a WebSocket there"},
     {"origin", 0, OPTION_TEXT, "URL", AT(origin), "try the CORS preflight of a page there"},
     {"idle", 0, OPTION_TEXT, "DURATION", AT(idle),
@@ -101,16 +108,12 @@ static bool unknown(struct str name, struct error *error)
     return error_set(error, "unknown option --%.*s", STR_ARG(name));
 }
 
-static bool store_item(struct cli_options *options, const struct option_row *row, const char *value,
+static bool store_item(struct cli_list *list, const char *name, const char *value,
                        struct error *error)
 {
-    bool is_path = row->offset == AT(paths);
-    unsigned *count = is_path ? &options->path_count : &options->header_count;
-    unsigned most = is_path ? CLI_PATHS_MAX : CLI_HEADERS_MAX;
-    if (*count == most)
-        return error_set(error, "at most %u of --%s", most, row->name);
-    *(is_path ? &options->paths[*count] : &options->headers[*count]) = value;
-    ++*count;
+    if (list->count == CLI_LIST_MAX)
+        return error_set(error, "at most %u of --%s", CLI_LIST_MAX, name);
+    list->items[list->count++] = value;
     return true;
 }
 
@@ -127,7 +130,7 @@ static bool store(struct cli_options *options, const struct option_row *row, con
     else if (row->kind == OPTION_TEXT)
         *(const char **)(void *)member = value;
     else
-        return store_item(options, row, value, error);
+        return store_item((struct cli_list *)(void *)member, row->name, value, error);
     return true;
 }
 
@@ -195,12 +198,33 @@ bool options_parse(int argc, char **argv, struct cli_options *options, struct er
     return true;
 }
 
+/* Whether `allowed` has the option, and as one that may be given again. */
+static bool find_allowed(const char *allowed, const char *name, bool *is_repeatable)
+{
+    struct str rest = str_of(allowed), part;
+
+    while (str_next_part(&rest, ',', &part)) {
+        *is_repeatable = part.len > 0 && part.data[part.len - 1] == '+';
+        if (str_eq(str_slice(part, 0, part.len - (*is_repeatable ? 1 : 0)), str_of(name)))
+            return true;
+    }
+    return false;
+}
+
 bool options_check(const struct cli_options *options, const char *allowed, struct error *error)
 {
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
-        bool is_given = (options->given >> i & 1) != 0;
-        if (is_given && !str_list_has(str_of(allowed), str_of(rows[i].name)))
-            return error_set(error, "%s takes no --%s", options->verb, rows[i].name);
+        const struct option_row *row = &rows[i];
+        const char *member = (const char *)options + row->offset;
+        bool is_repeatable = false;
+
+        if ((options->given >> i & 1) == 0)
+            continue;
+        if (!find_allowed(allowed, row->name, &is_repeatable))
+            return error_set(error, "%s takes no --%s", options->verb, row->name);
+        if (row->kind == OPTION_LIST && !is_repeatable &&
+            ((const struct cli_list *)(const void *)member)->count > 1)
+            return error_set(error, "--%s is given twice", row->name);
     }
     return true;
 }
@@ -210,13 +234,14 @@ void options_print(const char *allowed)
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
         const struct option_row *row = &rows[i];
         char left[64];
-        if (!str_list_has(str_of(allowed), str_of(row->name)))
+        bool is_repeatable = false;
+        if (!find_allowed(allowed, row->name, &is_repeatable))
             continue;
         char letter[8] = "    ";
         if (row->letter != 0)
             snprintf(letter, sizeof(letter), "-%c, ", row->letter);
         snprintf(left, sizeof(left), "%s--%s %s", letter, row->name, row->value);
-        printf("  %-32s %s\n", left, row->help);
+        printf("  %-32s %s%s\n", left, row->help, is_repeatable ? " (repeatable)" : "");
     }
 }
 

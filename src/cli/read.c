@@ -1,9 +1,8 @@
 /*
- * read.c - jansson with defaults, and the one place that makes network text safe for a terminal.
+ * read.c - jansson with defaults, and network text that is made safe for a terminal.
  */
 #include "cli/read.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define CLEAN_BYTES 256
@@ -35,6 +34,17 @@ bool read_bool(const json_t *object, const char *name, bool otherwise)
     return json_is_boolean(value) ? json_is_true(value) : otherwise;
 }
 
+const char *read_item_text(const json_t *array, size_t index)
+{
+    const char *text = json_string_value(json_array_get(array, index));
+    return text == NULL ? "?" : text;
+}
+
+double read_inner_number(const json_t *object, const char *name, const char *inner)
+{
+    return read_number(json_object_get(object, name), inner);
+}
+
 const char *read_clean(const char *text)
 {
     static char clean[CLEAN_BYTES]; /* the command line has one thread */
@@ -43,13 +53,4 @@ const char *read_clean(const char *text)
         clean[i] = text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?';
     clean[len] = '\0';
     return clean;
-}
-
-void print_warnings(const json_t *answer, const char *label)
-{
-    const json_t *warnings = json_object_get(answer, "warnings");
-    for (size_t i = 0; i < json_array_size(warnings); i++) {
-        const char *text = json_string_value(json_array_get(warnings, i));
-        printf("%s%s\n", label, read_clean(text == NULL ? "?" : text));
-    }
 }

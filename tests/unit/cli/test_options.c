@@ -11,7 +11,7 @@ static bool parse(const char *line)
 {
     static char copy[512];
     static char program[] = "cutover";
-    char *words[32] = {program};
+    char *words[128] = {program};
     int count = 1;
     char *rest = copy;
     snprintf(copy, sizeof(copy), "%s", line);
@@ -26,7 +26,7 @@ Test(options, verb_arguments_and_options_in_any_order)
     cr_expect_str_eq(options.verb, "weight");
     cr_expect_eq(options.argument_count, 1);
     cr_expect_str_eq(options.arguments[0], "30");
-    cr_expect_str_eq(options.route, "products");
+    cr_expect_str_eq(options.routes.items[0], "products");
     cr_expect_str_eq(options.reason, "a=b");
     cr_expect_str_eq(options.ca_file, "a.pem");
     cr_expect(options.json && options.dry_run);
@@ -40,8 +40,8 @@ Test(options, letters_with_their_value_behind_or_attached)
     cr_assert(parse("run -ca.yaml"));
     cr_expect_str_eq(options.config, "a.yaml");
     cr_assert(parse("explain GET / -H A:1 -H B:2"));
-    cr_expect_eq(options.header_count, 2);
-    cr_expect_str_eq(options.headers[1], "B:2");
+    cr_expect_eq(options.headers.count, 2);
+    cr_expect_str_eq(options.headers.items[1], "B:2");
 }
 
 Test(options, a_negative_number_is_an_argument_and_so_is_all_behind_two_dashes)
@@ -72,6 +72,27 @@ Test(options, a_verb_takes_its_own_options_only)
     cr_expect_not(options_check(&options, "admin,json", &error));
     cr_expect_str_eq(error.text, "status takes no --force");
     cr_expect(options_check(&options, "json,force", &error));
+}
+
+Test(options, what_may_be_repeated_is_the_verbs_business)
+{
+    cr_assert(parse("freeze on --route a --route b"));
+    cr_expect_eq(options.routes.count, 2);
+    cr_expect_str_eq(options.routes.items[1], "b");
+    cr_expect(options_check(&options, "json,route+", &error));
+    cr_expect_not(options_check(&options, "json,route", &error));
+    cr_expect_str_eq(error.text, "--route is given twice");
+    cr_expect_not(options_check(&options, "json", &error));
+    cr_expect_str_eq(error.text, "freeze takes no --route");
+}
+
+Test(options, a_list_is_bounded)
+{
+    char line[512] = "explain";
+    for (unsigned i = 0; i <= CLI_LIST_MAX; i++)
+        snprintf(line + strlen(line), sizeof(line) - strlen(line), " -HA:");
+    cr_expect_not(parse(line));
+    cr_expect_str_eq(error.text, "at most 64 of --header");
 }
 
 static long percent(const char *text)
