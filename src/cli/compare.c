@@ -171,7 +171,8 @@ static void print_verdict(struct page *page, const json_t *answer)
 {
     page_label(page, "verdict");
     course_verdict(page, answer);
-    if (read_bool(answer, "failing_over", false))
+    if (read_bool(answer, "failing_over", false) &&
+        strcmp(read_text(answer, "cause", ""), "failing_over") != 0) /* the reason says it */
         page_print(page, INK_CARE, ". Requests FAIL OVER from one side to the other now");
     page_end(page);
 }

@@ -194,7 +194,9 @@ void course_guard(struct page *page, const struct course *course)
     if (warm_up > 0)
         page_print(page, INK_PLAIN, ". Warming up: nothing is judged for %s",
                    figure_duration(warm_up).text);
-    if (read_bool(course->plan, "failing_over", false))
+    /* As the verdict's cause it has been said already. */
+    if (read_bool(course->plan, "failing_over", false) &&
+        strcmp(read_text(course->plan, "verdict_cause", ""), "failing_over") != 0)
         page_print(page, INK_CARE, ". Requests FAIL OVER from one side to the other now");
 }
 

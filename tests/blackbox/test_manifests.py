@@ -214,7 +214,8 @@ Twice.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _merge)
 # Sections that are null or empty by default: their keys stand in the comment above them.
 IN_COMMENTS = {"listen.tls": ["certificate", "key"], "admin.tls": ["certificate", "key"],
                "backends.old.tls": ["verify", "ca_file", "names"],
-               "backends.new.tls": ["verify", "ca_file", "names"]}
+               "backends.new.tls": ["verify", "ca_file", "names"],
+               "plan.steps": ["weight", "hold", "before", "after"]}
 
 
 @pytest.fixture(scope="module")
@@ -476,6 +477,7 @@ def test_commands_exist(path, verbs):
 FOREIGN = """
     client_max_body_size keepalive_timeout proxy_read_timeout server_name stop_grace_period
     allow_origins cors_allowed_origins transports
+    rolled_back rollback_ready rule_files
 """.split()
 
 

@@ -154,6 +154,16 @@ Test(course, the_guard)
     answer_expect_has(&page, "FAIL OVER");
 }
 
+Test(course, failing_over_is_said_once)
+{
+    read_plan("{\"verdict\":\"inconclusive\",\"verdict_cause\":\"failing_over\","
+              "\"verdict_reason\":\"neither side has a server\",\"failing_over\":true}");
+    course_verdict(&page, course.plan);
+    course_guard(&page, &course);
+    answer_expect_has(&page, "neither side has a server");
+    answer_expect_has_not(&page, "FAIL OVER");
+}
+
 Test(course, a_window_that_is_too_short_is_told)
 {
     read_plan("{\"verdict\":\"inconclusive\",\"requests_needed\":1200,\"seconds_needed\":600,"

@@ -1,6 +1,7 @@
 /* test_warnings.c - the sentences about plans, users and the audit: few, and true. */
 #include "rig.h"
 
+#include "cli/warning.h"
 #include "control/warnings.h"
 
 #define ENOUGH_MS (100 * 1000)
@@ -47,6 +48,14 @@ static const char *say(uint64_t old_requests, uint64_t new_requests)
     json_array_end(&json);
     buf_append_char(&text, '\0');
     return buf_str(&text).data;
+}
+
+/* What the command line takes the first of them for. */
+static enum warning_subject subject(void)
+{
+    const char *all = say(0, 0);
+
+    return warning_subject(all + strlen("[\""));
 }
 
 /* Long ago. */
@@ -114,6 +123,7 @@ Test(warnings, a_guard_that_has_failed_and_nobody_acts)
         "errors: 6.1 % on new, 0.2 % on old. Roll back, or advance with force\"]");
     here->step = 2;
     cr_assert_not_null(strstr(say(0, 0), "0.2 % on old. Roll back, or finish\"]"));
+    cr_assert_eq(subject(), WARNING_GUARD);
     here->state = PLAN_ROLLED_BACK;
     cr_assert_str_eq(say(0, 0), "[]", "somebody has");
 }
@@ -127,9 +137,11 @@ Test(warnings, a_hold_that_is_over_and_nobody_comes)
     cr_assert_str_eq(say(0, 0),
                      "[\"the plan waits for you: the hold of step 1 is over: advance goes "
                      "on to 30 %\"]");
+    cr_assert_eq(subject(), WARNING_PLAN);
     here->step = 2;
     cr_assert_str_eq(say(0, 0),
                      "[\"the plan waits for you: the hold of its last step is over: finish\"]");
+    cr_assert_eq(subject(), WARNING_PLAN);
 }
 
 Test(warnings, an_automatic_plan_that_does_not_go_on)
@@ -144,6 +156,7 @@ Test(warnings, an_automatic_plan_that_does_not_go_on)
     cr_assert_not_null(
         strstr(say(0, 0), "[\"the plan does not go on, the hold of step 1 is over: "), "%s",
         say(0, 0));
+    cr_assert_eq(subject(), WARNING_OTHER);
 }
 
 Test(warnings, a_plan_that_a_weight_by_hand_has_paused)
@@ -156,9 +169,20 @@ Test(warnings, a_plan_that_a_weight_by_hand_has_paused)
     cr_assert_str_eq(say(0, 0),
                      "[\"the plan is paused in step 1, and the weight is 20.5 % instead of "
                      "the step's 10 %: resume sets it again, abort leaves it\"]");
+    cr_assert_eq(subject(), WARNING_PLAN);
     here->state = PLAN_PAUSED;
     settle(1000);
     cr_assert_str_eq(say(0, 0), "[]", "paused on purpose");
+}
+
+Test(warnings, writes_that_are_frozen)
+{
+    controller->state.freeze.is_on = true;
+    cr_assert_not_null(strstr(say(0, 0), "[\"writes are frozen on all routes since 19"), "%s",
+                       say(0, 0));
+    cr_assert_eq(subject(), WARNING_FREEZE);
+    controller->state.freeze.is_on = false;
+    cr_assert_str_eq(say(0, 0), "[]");
 }
 
 Test(warnings, an_audit_that_is_not_on_disk)
