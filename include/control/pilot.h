@@ -23,6 +23,9 @@ void pilot_start(struct pilot *pilot);
 void pilot_stop(struct pilot *pilot); /* its handles close as the loop runs on */
 void pilot_free(struct pilot *pilot); /* NULL is allowed */
 
+/* For a step that leaves nobody on old: watch_old_rate of the plan of `route`. */
+unsigned pilot_old_rate(const struct pilot *pilot, struct str route);
+
 /* The configuration has changed: watches are made, kept (with what they have seen, when window and
  * every are the same) and dropped. */
 void pilot_sync(struct pilot *pilot);

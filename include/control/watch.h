@@ -49,6 +49,10 @@ bool watch_tick(struct watch *watch, uint64_t now_ms, bool *has_failed);
 void watch_compare(const struct watch *watch, uint64_t span_ms, struct comparison *comparison,
                    struct window_sum *span);
 
+/* Old's error rate as it may be by now (the upper end of its interval), in hundredths of a percent; 0
+ * when there are fewer than min_requests to tell by. */
+unsigned watch_old_rate(const struct watch *watch);
+
 /* The plan and its place; NULL: the configuration has none. */
 const struct plan *watch_plan(const struct watch *watch);
 const struct plan_place *watch_place(const struct watch *watch);

@@ -26,7 +26,9 @@
  *   p95_ratio, p95_over_old   both exceeded -> fail. The bins of a sample are up to 25 % wide: ratios
  *                         below 1.25 are finer than what is measured.
  *   min_requests          on each side; fewer: inconclusive. Old is not asked for any when everybody
- *                         is on new (is_alone): then max_error_rate alone judges, and p95 not at all.
+ *                         is on new (is_alone): then max_error_rate alone judges, or what old had when
+ *                         it was seen last (old_rate) with error_rate_over_old, whichever is more; and
+ *                         p95 not at all.
  * 0 is a limit like any other: no error is tolerated, not no limit. Since no interval ends at 0, a
  * pass then asks for what was counted: no error on new (max_error_rate), no more than on old
  * (error_rate_over_old).
@@ -63,6 +65,8 @@ struct compare_question {
     double sureness;    /* z that a fail needs: 5 is one in 3.5 million */
     uint64_t span_ms;   /* of the samples */
     bool is_alone;      /* everybody is on new: there is no baseline */
+    unsigned old_rate;  /* is_alone: what old's error rate may have been when it was seen last, in
+                           hundredths of a percent; 0: not known */
     bool new_is_usable; /* else fail: new has no server that could be used */
     bool old_is_usable; /* else no pass; and if new is not usable either, no fail: going back would
                            help nobody, and it may well be the proxy's own network */

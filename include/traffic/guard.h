@@ -64,6 +64,7 @@ struct guard_seen {
     uint64_t window_ms;          /* how long they are */
     uint64_t latest_ms;
     bool is_alone; /* as in struct compare_question */
+    unsigned old_rate;
     bool new_is_usable;
     bool old_is_usable;
 };

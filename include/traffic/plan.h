@@ -70,10 +70,12 @@ bool plan_state_parse(struct str text, enum plan_state *state) MUST_CHECK;
 /* Where a plan stands: what is kept on disk. A plain value. */
 struct plan_place {
     enum plan_state state;
-    unsigned step;              /* 1.. step_count; 0: not begun */
-    uint64_t held_ms;           /* of this step's hold, as of since_ms */
-    uint64_t since_ms;          /* clock_boot_ms */
-    bool has_failed;            /* the guard's latch */
+    unsigned step;     /* 1.. step_count; 0: not begun */
+    uint64_t held_ms;  /* of this step's hold, as of since_ms */
+    uint64_t since_ms; /* clock_boot_ms */
+    bool has_failed;   /* the guard's latch */
+    unsigned old_rate; /* what old's error rate may have been when the step was entered, for
+                                   one that leaves no old side to compare with; as in compare.h */
     char note[PLAN_NOTE_BYTES]; /* why it stands here, for people: "the guard: errors ..." */
 };
 

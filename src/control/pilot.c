@@ -283,6 +283,13 @@ bool pilot_is_failing_over(const struct pilot *pilot, struct str route)
     return piloted != NULL && watch_is_failing_over(&piloted->watch);
 }
 
+unsigned pilot_old_rate(const struct pilot *pilot, struct str route)
+{
+    const struct piloted *piloted = find(pilot, route);
+
+    return piloted == NULL ? 0 : watch_old_rate(&piloted->watch);
+}
+
 enum control_result pilot_go(struct pilot *pilot, const struct control_request *request,
                              struct str route, unsigned to, bool force, struct error *error)
 {

@@ -119,6 +119,7 @@ static void encode_plans(const struct state *state, struct json *json)
         json_u64(json, "held_ms", record_time(place->held_ms));
         json_u64(json, "since_ms", record_time(place->since_ms));
         json_bool(json, "failed", place->has_failed);
+        json_u64(json, "old_rate", place->old_rate);
         json_text(json, "note", place->note);
         json_object_end(json);
     }

@@ -179,6 +179,7 @@ static bool decode_place(const struct decoder *decoder, const json_t *item,
         !decode_u64(decoder, item, "held_ms", RECORD_TIME_MAX_MS, &place->held_ms) ||
         !decode_u64(decoder, item, "since_ms", RECORD_TIME_MAX_MS, &place->since_ms) ||
         !decode_bool(decoder, item, "failed", &place->has_failed) ||
+        !decode_weight(decoder, item, "old_rate", &place->old_rate) ||
         !decode_str(decoder, item, "note", &note))
         return false;
     if (!plan_state_parse(state, &place->state))

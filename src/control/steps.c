@@ -240,6 +240,7 @@ enum control_result order_plan_enter(struct controller *controller,
     if (result != CONTROL_OK)
         return order_end(&order, result);
     plan_enter(found.plan, &found.place, to, clock_boot_ms());
+    found.place.old_rate = pilot_old_rate(controller->pilot, found.route);
     result = change(&order, &found, found.plan->steps[to - 1].weight);
     if (result == CONTROL_OK)
         pilot_note_step(controller->pilot, found.route);

@@ -5,6 +5,8 @@
  */
 #include "control/watch.h"
 
+#include <math.h>
+
 #include "base/check.h"
 #include "base/clock.h"
 
@@ -168,10 +170,13 @@ static void keep_look(struct watch *watch, const struct comparison *window,
 static void describe(const struct watch *watch, const struct window_sum *span,
                      struct guard_seen *seen)
 {
+    const struct plan_place *place = watch_place(watch);
+
     *seen = (struct guard_seen){
         .window = span->side,
         .window_ms = span->at_ms,
         .is_alone = watch_weight(watch) >= WEIGHT_MAX,
+        .old_rate = place == NULL ? 0 : place->old_rate,
         .new_is_usable = new_is_usable(watch),
         .old_is_usable = is_usable(watch, SIDE_OLD),
     };
@@ -218,9 +223,21 @@ void watch_compare(const struct watch *watch, uint64_t span_ms, struct compariso
                    &latest_sureness);
     question.span_ms = span->at_ms;
     question.is_alone = seen.is_alone;
+    question.old_rate = seen.old_rate;
     question.new_is_usable = seen.new_is_usable;
     question.old_is_usable = seen.old_is_usable;
     compare_sides(&span->side[SIDE_OLD], &span->side[SIDE_NEW], &question, comparison);
+}
+
+unsigned watch_old_rate(const struct watch *watch)
+{
+    struct comparison now;
+    struct window_sum span;
+
+    watch_compare(watch, 0, &now, &span);
+    if (sample_requests(&span.side[SIDE_OLD]) < watch->rules.limits.min_requests)
+        return 0;
+    return (unsigned)ceil(now.error_rate[SIDE_OLD].upper * WEIGHT_MAX);
 }
 
 void watch_begin(struct watch *watch, uint64_t now_ms)

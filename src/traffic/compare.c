@@ -228,12 +228,20 @@ static double share(unsigned hundredths_of_percent)
     return hundredths_of_percent / 10000.0;
 }
 
+double compare_most_errors(const struct compare_question *question)
+{
+    unsigned most = question->limits->max_error_rate;
+    unsigned of_old = question->old_rate + question->limits->error_rate_over_old;
+
+    return share(question->is_alone && question->old_rate > 0 && of_old > most ? of_old : most);
+}
+
 /* CAUSE_NONE: nothing is surely beyond a limit. `sure`: the intervals at the sureness asked for. */
 static enum compare_cause fault_in(const struct compared *compared, const struct intervals *sure)
 {
     const struct compare_limits *limits = compared->question->limits;
     bool is_alone = compared->question->is_alone;
-    if (sure->rate[SIDE_NEW].lower > share(limits->max_error_rate) &&
+    if (sure->rate[SIDE_NEW].lower > compare_most_errors(compared->question) &&
         (is_alone || sure->rate_difference.lower > 0))
         return CAUSE_ERRORS;
     if (!is_alone && sure->rate_difference.lower > share(limits->error_rate_over_old))
@@ -254,7 +262,7 @@ static bool are_errors_within(const struct compared *compared, const struct inte
 {
     const struct compare_limits *limits = compared->question->limits;
     if (compared->question->is_alone)
-        return is_within(shown->rate[SIDE_NEW], share(limits->max_error_rate));
+        return is_within(shown->rate[SIDE_NEW], compare_most_errors(compared->question));
     return shown->rate[SIDE_NEW].value <= share(limits->max_error_rate) &&
            is_within(shown->rate_difference, share(limits->error_rate_over_old));
 }

@@ -35,6 +35,9 @@ struct compared {
     bool has_p95; /* at least one answer on each side, and there is a baseline */
 };
 
+/* The share of errors on new that is allowed, whatever old has: 0..1. */
+double compare_most_errors(const struct compare_question *question);
+
 void compare_explain(const struct compared *compared, struct comparison *comparison);
 
 #endif

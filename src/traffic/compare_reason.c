@@ -79,7 +79,7 @@ static void say_fail(const struct compared *compared, struct comparison *compari
         break;
     case CAUSE_ERRORS:
         say_errors(compared, comparison);
-        say(comparison, ": more than %g %%", limits->max_error_rate / 100.0);
+        say(comparison, ": more than %g %%", compare_most_errors(compared->question) * 100);
         break;
     case CAUSE_ERRORS_OVER_OLD:
         say_errors(compared, comparison);
@@ -131,7 +131,8 @@ static void say_not_sure(const struct compared *compared, struct comparison *com
 {
     const struct compare_limits *limits = compared->question->limits;
     bool is_alone = compared->question->is_alone;
-    double over = limits->error_rate_over_old / 10000.0, most = limits->max_error_rate / 10000.0;
+    double over = limits->error_rate_over_old / 10000.0;
+    double most = compare_most_errors(compared->question);
     bool is_error = is_alone ? comparison->error_rate[SIDE_NEW].upper > most
                              : comparison->error_difference.upper > over ||
                                    comparison->error_rate[SIDE_NEW].value > most;
@@ -139,7 +140,7 @@ static void say_not_sure(const struct compared *compared, struct comparison *com
     if (is_error) {
         say_errors(compared, comparison);
         if (is_alone)
-            say(comparison, "; allowed are %g %%", limits->max_error_rate / 100.0);
+            say(comparison, "; allowed are %g %%", most * 100);
         else
             say(comparison, "; allowed are %g points over old, and %g %%",
                 limits->error_rate_over_old / 100.0, limits->max_error_rate / 100.0);

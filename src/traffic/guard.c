@@ -62,6 +62,7 @@ bool guard_look(struct guard *guard, const struct guard_rules *rules, uint64_t h
         .limits = &rules->limits,
         .span_ms = seen->window_ms,
         .is_alone = seen->is_alone,
+        .old_rate = seen->old_rate,
         .new_is_usable = seen->new_is_usable,
         .old_is_usable = seen->old_is_usable,
     };

@@ -42,6 +42,7 @@ static struct state full(void)
                       .held_ms = i == PLAN_IDLE ? 0 : 1000 + i,
                       .since_ms = 4000000 + i,
                       .has_failed = i == PLAN_WAITING,
+                      .old_rate = 100 * i,
                       .note = "the guard: \"errors\"\n"},
         };
     }
@@ -76,6 +77,7 @@ static void expect_place(const struct plan_place *a, const struct plan_place *b)
                  (unsigned long long)b->held_ms);
     cr_assert_eq(a->since_ms, b->since_ms);
     cr_assert_eq(a->has_failed, b->has_failed);
+    cr_assert_eq(a->old_rate, b->old_rate);
     cr_assert_str_eq(a->note, b->note);
 }
 
@@ -245,7 +247,7 @@ static bool reads(const char *line, struct state *state)
 #define CLOCK "\"clock\":{\"boot_id\":\"11111111-boot\",\"boot_ms\":5,\"wall_ms\":6}"
 #define PLACE(state, step, rest) \
     "{\"route\":\"main\",\"state\":\"" state "\",\"step\":" step ",\"held_ms\":" rest "}"
-#define GOOD_REST "9,\"since_ms\":4,\"failed\":false,\"note\":\"n\""
+#define GOOD_REST "9,\"since_ms\":4,\"failed\":false,\"old_rate\":0,\"note\":\"n\""
 
 Test(record, a_text_that_is_older_than_plans_is_read)
 {
@@ -289,7 +291,13 @@ Test(record, what_is_not_wholly_right_is_refused)
         {"\"plans\":[" PLACE("holding", "1", "9223372036854775807") "]", "\"held_ms\""},
         {"\"plans\":[" PLACE("holding", "1", "9,\"since_ms\":\"x\"") "]", "\"since_ms\""},
         {"\"plans\":[" PLACE("holding", "1", "9,\"since_ms\":4,\"failed\":0") "]", "\"failed\""},
-        {"\"plans\":[" PLACE("holding", "1", "9,\"since_ms\":4,\"failed\":true") "]", "\"note\""},
+        {"\"plans\":[" PLACE("holding", "1", "9,\"since_ms\":4,\"failed\":true") "]",
+         "\"old_rate\""},
+        {"\"plans\":[" PLACE("holding", "1",
+                             "9,\"since_ms\":4,\"failed\":true,\"old_rate\":10001") "]",
+         "\"old_rate\""},
+        {"\"plans\":[" PLACE("holding", "1", "9,\"since_ms\":4,\"failed\":true,\"old_rate\":7") "]",
+         "\"note\""},
         {"\"plans\":[" PLACE("holding", "1", GOOD_REST) "," PLACE("idle", "0", GOOD_REST) "]",
          "one route twice"},
         {"\"clock\":1", "\"boot_id\""},
@@ -338,7 +346,7 @@ Test(record, a_note_that_is_too_long_is_cut)
     struct buf line = BUF_EMPTY;
     buf_printf(&line,
                "%s,\"plans\":[{\"route\":\"main\",\"state\":\"waiting\",\"step\":1,\"held_ms\":0,"
-               "\"since_ms\":0,\"failed\":true,\"note\":\"%0400d\"}]}",
+               "\"since_ms\":0,\"failed\":true,\"old_rate\":0,\"note\":\"%0400d\"}]}",
                BEGIN, 7);
     buf_append_char(&line, '\0');
     cr_assert(reads(buf_str(&line).data, &state), "%s", error.text);

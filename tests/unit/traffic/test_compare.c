@@ -263,6 +263,22 @@ Test(compare, both_sides_down_is_nobodys_fault)
     }
 }
 
+Test(compare, alone_it_is_judged_by_what_old_had_last)
+{
+    struct sample none = dealt(0, 0, 0), new = dealt(20000, 400, 100);
+    struct compare_question question = usual(&LIMITS);
+    question.is_alone = true;
+    EXPECT(ask(&none, &new, &question), VERDICT_FAIL, CAUSE_ERRORS);
+    question.old_rate = 220; /* 2.2 %: with error_rate_over_old more than the 2 % of new */
+    EXPECT(ask(&none, &new, &question), VERDICT_PASS, CAUSE_NONE);
+    question.old_rate = 40; /* less than max_error_rate, which stays the limit */
+    EXPECT(ask(&none, &new, &question), VERDICT_FAIL, CAUSE_ERRORS);
+    question.is_alone = false; /* both are seen: it is of no meaning */
+    question.old_rate = 9000;
+    struct sample old = dealt(20000, 0, 100);
+    cr_assert_eq(ask(&old, &new, &question).verdict, VERDICT_FAIL);
+}
+
 Test(compare, milliseconds_have_the_digits_that_tell_them_apart)
 {
     struct sample fast = dealt(9000, 9, 0.2), slower = dealt(9000, 9, 2);
