@@ -116,6 +116,22 @@ static void tell_fit(struct controller *controller, struct str route,
     events_add(&controller->events, event);
 }
 
+/* A step under way has another weight in the configuration now: nobody is moved by that. */
+static bool fit_weight(const struct draft *draft, const struct plan *plan, struct state_plan *kept,
+                       uint64_t now_ms)
+{
+    bool is_main = str_eq(kept->route, STR(ROUTE_MAIN));
+    unsigned weight = is_main ? draft->state.weight
+                              : state_route_weight(&draft->state, kept->route, WEIGHT_MAX + 1);
+
+    if (plan == NULL || !plan_is_running(&kept->place) ||
+        plan->steps[kept->place.step - 1].weight == weight)
+        return false;
+    plan_interrupt(&kept->place, now_ms,
+                   "the configuration has another weight for this step now: resume sets it");
+    return true;
+}
+
 bool draft_fit(struct draft *draft, struct controller *controller)
 {
     static const struct plan none;
@@ -127,7 +143,8 @@ bool draft_fit(struct draft *draft, struct controller *controller)
         const struct plan *plan = config_plan(controller->config, kept->route);
         struct plan_place before = kept->place;
 
-        if (plan_fit(plan == NULL ? &none : plan, &kept->place, now_ms)) {
+        if (plan_fit(plan == NULL ? &none : plan, &kept->place, now_ms) ||
+            fit_weight(draft, plan, kept, now_ms)) {
             tell_fit(controller, kept->route, &before, &kept->place);
             changed = true;
         }

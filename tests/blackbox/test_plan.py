@@ -304,12 +304,20 @@ def test_a_reload_keeps_plans(manual):
     manual.write_config()
     assert manual.admin("POST", "/v1/reload", {}).status == 200
     assert plan(manual, "cart")["state"] == "holding" and weight(manual, "cart") == 50
+    manual.config["routes"][1]["plan"]["steps"][0]["weight"] = 60
+    manual.write_config()
+    assert manual.admin("POST", "/v1/reload", {}).status == 200
+    paused = plan(manual, "cart")
+    assert paused["state"] == "paused" and "resume sets it" in paused["note"], paused
+    assert weight(manual, "cart") == 50, "a reload moves nobody"
+    order(manual, "resume", route="cart")
+    assert plan(manual, "cart")["state"] == "holding" and weight(manual, "cart") == 60
     del manual.config["routes"][1]["plan"]
     manual.write_config()
     assert manual.admin("POST", "/v1/reload", {}).status == 200
     assert order(manual, "abort", 409, route="cart")["error"]["code"] == "no_plan"
     assert events(manual, what="plan", subject="cart", to="idle"), text(events(manual))
-    assert weight(manual, "cart") == 50
+    assert weight(manual, "cart") == 60
 
 
 def test_without_a_plan_nothing_can_be_ordered(proxy):
