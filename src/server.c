@@ -212,6 +212,13 @@ static void set_stage(struct process *process, enum worker_stage stage)
 /* The handles that stay to the very end, so that a late signal is still handled. */
 static void close_handles(struct process *process)
 {
+    sigset_t late;
+
+    /* A reload or a new log file that is asked for now comes too late, and must not be what ends us. */
+    sigemptyset(&late);
+    sigaddset(&late, SIGHUP);
+    sigaddset(&late, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &late, NULL);
     for (int i = 0; i < SIGNALS; i++)
         uv_close((uv_handle_t *)&process->signals[i], NULL);
     uv_close((uv_handle_t *)&process->drain_timer, NULL);

@@ -11,7 +11,7 @@ void account_attempt(struct exchange *exchange, enum outcome outcome);
 void account_opened(struct exchange *exchange, enum outcome outcome);
 
 /* Counts the answers that are late (EVIDENCE_LATE_MS) as timeouts of their side, each once, whatever
- * comes of them; for the sweep, once a second. */
+ * comes of them; for the sweep. */
 void account_late(struct worker *worker);
 
 /* Refused here before any server was tried, for the side that it was meant for. */

@@ -64,7 +64,8 @@ static void act_in_wait(struct page *page, const struct course *course)
         page_print(page, INK_BAD, "YOU: new has failed its guard.");
         page_print(page, INK_PLAIN, " To go back: ");
         page_piece(page, INK_STRONG, "cutover rollback");
-        page_print(page, INK_PLAIN, "; to go on in spite of it: ");
+        page_print(page, INK_PLAIN, "%s; to go on in spite of it: ",
+                   strcmp(course->route, "main") == 0 ? "" : " (every weight)");
         say_onward(page, course, " --force");
         return;
     }

@@ -13,7 +13,9 @@ static const unsigned char page_html[] = {
 static const unsigned char page_css[] = {
 #include "control/dashboard/page.css.inc"
 };
-/* One script of several files: page.js is what the others stand on, start.js begins. */
+/* One script of several files: page.js is what the others stand on, start.js begins. So not
+ * in the order of the alphabet. */
+/* clang-format off */
 static const unsigned char page_js[] = {
 #include "control/dashboard/page.js.inc"
 #include "control/dashboard/words.js.inc"
@@ -29,6 +31,7 @@ static const unsigned char page_js[] = {
 #include "control/dashboard/orders.js.inc"
 #include "control/dashboard/start.js.inc"
 };
+/* clang-format on */
 
 static const struct dashboard_file files[] = {
     {STR_INIT("/"), "text/html; charset=utf-8", page_html, sizeof(page_html)},

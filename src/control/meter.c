@@ -2,7 +2,8 @@
  * meter.c - a second's timer over the sums of the workers.
  *
  * The evidence's cells wrap around, and a place among them may be another plan's after a reload: so
- * each look adds the difference to the last one to the totals of the route whose place it is now. One look a second is often enough for a cell of 32 bits by far.
+ * each look adds the difference to the last one to the totals of the route whose place it is now.
+ * One look a second is often enough for a cell of 32 bits by far.
  */
 #include "control/meter.h"
 

@@ -29,18 +29,21 @@ static bool begins(const char *text, struct str with, size_t at_most)
     return strncmp(text, head.data == NULL ? "" : head.data, head.len) == 0;
 }
 
-/* Both times are of one process; the change before may be of the same millisecond. */
+/* Both times are of one process; the change before may be of the same millisecond. Lines that were
+ * damaged on disk have left gaps: what stands in front of one is told all the same. */
 static bool is_weight_told(const struct controller *controller)
 {
     const struct state *state = &controller->state;
-    const struct event *event;
+    const struct events *events = &controller->events;
 
-    for (uint64_t id = controller->events.next_id - 1;
-         (event = events_get(&controller->events, id)) != NULL; id--)
-        if (event->wall_ms >= state->changed_ms &&
+    for (uint64_t id = events->next_id - 1; id > 0 && events->next_id - id <= EVENTS_MAX; id--) {
+        const struct event *event = events_get(events, id);
+
+        if (event != NULL && event->wall_ms >= state->changed_ms &&
             begins(event->actor, state->actor, sizeof(event->actor) - 1) &&
             begins(event->reason, state->reason, REASON_BYTES))
             return true;
+    }
     return false;
 }
 

@@ -128,8 +128,25 @@ static void write_plan(const struct controller *controller, struct str route, un
         write_held_up(&begun, &report, json);
 }
 
-static void write_freeze(const struct state_freeze *freeze, uint64_t writes_open, struct json *json)
+/* A reload took the route away: what used to be its requests is written again. */
+static void write_thawed(const struct config *config, struct str route, struct json *json)
 {
+    char text[SENTENCE_BYTES];
+
+    if (str_eq(route, STR(ROUTE_MAIN)) ||
+        route_find(config->routes, config->route_count, route) >= 0)
+        return;
+    snprintf(text, sizeof(text),
+             "writes are to be frozen on %.*s, and the configuration has no such route: nothing of "
+             "it is frozen now",
+             STR_ARG(str_slice(route, 0, 128)));
+    json_text(json, NULL, text);
+}
+
+static void write_freeze(const struct controller *controller, uint64_t writes_open,
+                         struct json *json)
+{
+    const struct state_freeze *freeze = &controller->state.freeze;
     char text[SENTENCE_BYTES], since[CLOCK_ISO_BYTES], routes[160] = "all routes";
     int used = 0;
 
@@ -144,6 +161,8 @@ static void write_freeze(const struct state_freeze *freeze, uint64_t writes_open
              "writes are frozen on %s since %s: they get 503; %" PRIu64 " from before %s under way",
              routes, since, writes_open, writes_open == 1 ? "is" : "are");
     json_text(json, NULL, text);
+    for (unsigned i = 0; i < freeze->route_count; i++)
+        write_thawed(controller->config, freeze->routes[i], json);
 }
 
 /* Why users may be elsewhere than their weight says; what cannot be known is not said. */
@@ -217,7 +236,7 @@ void warnings_write_plans(const struct controller *controller,
     for (unsigned i = 0; i < policy->route_count; i++)
         if (policy->routes[i].kind == ROUTE_WEIGHTED)
             write_plan(controller, policy->routes[i].name, policy->route_weight[i], json);
-    write_freeze(&controller->state.freeze, traffic->writes_open, json);
+    write_freeze(controller, traffic->writes_open, json);
     write_share(controller, traffic->requests_1m, json);
     write_audit(&controller->events, json);
 }

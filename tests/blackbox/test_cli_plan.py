@@ -54,6 +54,28 @@ def verbs(planned):
     return Verbs(planned)
 
 
+def test_a_start_to_a_side_that_is_down_takes_force_and_says_so(planned, verbs, new):
+    new.stop()
+    eventually(lambda: planned.status()["backends"]["new"]["health"] == "down", 10, 0.1)
+    told = verbs("plan", "start", code=1)
+    assert "a side cannot take its users now" in told and "--force does it anyway" in told
+    assert planned.status()["plan"]["state"] == "idle" and planned.status()["weight"] == 0
+    assert "step 1 of 3: 10 % of users are on new now" in verbs("plan", "start", "--force")
+
+
+def test_with_both_sides_down_the_guard_takes_nobody_back(planned, verbs, old, new):
+    verbs("plan", "start")
+    old.stop()
+    new.stop()
+    eventually(lambda: "neither side has a server" in verbs("status"), 15, 0.3)
+    time.sleep(5)  # more looks than strikes
+    plan = planned.status()["plan"]
+    assert (plan["state"], plan["strikes"], plan["failed"]) == ("holding", 0, False), plan
+    assert "FAIL OVER" not in verbs("status") and planned.status()["weight"] == 10
+    old.start()
+    new.start()
+
+
 def test_a_plan_is_walked_by_the_commands_that_the_screen_names(planned, verbs):
     assert verbs("status").startswith("0 % on new | plan of 3 steps not begun\n")
     told = verbs("plan", "start", "--reason", "week one")

@@ -535,6 +535,17 @@ def test_a_state_that_may_not_grow(start, old, new):
     proxy.weight(60)
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+def test_a_signal_that_comes_too_late_is_not_the_end(start, old, new, number):
+    """Up to the last moment: with its default action it would kill the process that is stopping."""
+    proxy = start(Proxy, old, new)
+    proxy.process.signal(signal.SIGTERM)
+    while proxy.process.running:
+        proxy.process.signal(number)
+        time.sleep(0.0005)
+    assert proxy.process.wait() == 0
+
+
 def test_a_refused_reload_is_told_once_with_all_problems(start, old, new):
     proxy = start(Proxy, old, new)
     good = proxy.config_file.read_text()

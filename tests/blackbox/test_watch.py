@@ -57,6 +57,23 @@ def test_what_changes_is_seen_within_a_second_and_q_quits(planned, watch_it):
     assert watch.is_restored()
 
 
+def test_the_sides_are_those_of_the_main_weight_beside_a_route_with_a_plan(start, old, new):
+    route = {"name": "products", "path": "/api/products", "weight": 0, "plan": PLAN}
+    proxy = start(Proxy, old, new, {"plan": PLAN, "routes": [route]})
+    proxy.weight(50)
+    time.sleep(1.5)  # the warm-up
+    for _ in range(20):
+        assert proxy.get("/").status == 200
+    watch = Terminal([program("cutover", BUILD), "watch", "--admin", f"http://127.0.0.1:{proxy.admin_port}"])
+    try:
+        watch.sees("products", "P95 last")
+        time.sleep(6)  # the comparisons of both have come again
+        text = watch.sees("too few requests on new")
+        assert re.search(r"^old .* 0 % +[0-9.]+ ms$", text, re.M), text
+    finally:
+        watch.stop()
+
+
 def children_of(watch):
     return open(f"/proc/{watch.child.pid}/task/{watch.child.pid}/children").read().split()
 

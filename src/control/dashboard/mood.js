@@ -1,6 +1,14 @@
 // The top of the page: is all well, where the users are, can they go back?
 "use strict";
 
+// Warnings that the page has words of its own for.
+function isSaid(words, status) {
+  return status.freeze && status.freeze.on && words.startsWith("writes are frozen on ") ||
+    status.plan.failed && words.startsWith("the guard of the plan has failed") ||
+    status.audit_durable === false && words.startsWith("the audit is not on disk") ||
+    ["old", "new"].some(side => status.backends[side].health === "down" && words.startsWith(`${side} has no server that is up: its users are on `));
+}
+
 function troubles(status) {
   const plan = status.plan, found = [];
   const add = (level, words) => found.push({level, words});
@@ -12,7 +20,9 @@ function troubles(status) {
   }
   if (plan.state === "rolled_back" && plan.note) add("bad", `Rolled back. ${full(plan.note)}`);
   else if (plan.failed) add("bad", `The guard has failed. ${full(plan.note || plan.verdict_reason)}`);
-  if (plan.failing_over) add("bad", "One side takes the other's users at the moment (failover). The plan does not go on meanwhile.");
+  if (plan.failing_over && ["old", "new"].some(side => status.backends[side].health !== "down")) {
+    add("bad", `One side takes the other's users at the moment (failover).${isActive(plan) ? " The plan does not go on meanwhile." : ""}`);
+  }
   for (const side of ["old", "new"]) {
     const backend = status.backends[side];
     const has = side === "new" ? status.weight > 0 : status.weight < 100;
@@ -31,7 +41,7 @@ function troubles(status) {
     add("warn", `Rollback is not ready: ${full(status.rollback_not_ready_reason || "old cannot take the users back now")}`);
   }
   for (const words of status.warnings || []) {
-    if (!found.some(item => item.words.includes(words))) add("warn", full(words));
+    if (!isSaid(words, status) && !found.some(item => item.words.includes(words))) add("warn", full(words));
   }
   return found;
 }

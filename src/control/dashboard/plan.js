@@ -81,7 +81,7 @@ function stepState(plan, i) {
   return plan.state === "rolled_back" ? "back" : "now";
 }
 
-const STEP_WORDS = {done: "done", undone: "was done", now: "now", next: "next", later: "", back: "rolled back"};
+const STEP_WORDS = {done: "done", undone: "was done", now: "now", next: "next", later: "then", back: "rolled back"};
 
 function stepNode(plan, step, i) {
   const is = stepState(plan, i);

@@ -181,6 +181,12 @@ Test(warnings, writes_that_are_frozen)
     cr_assert_not_null(strstr(say(0, 0), "[\"writes are frozen on all routes since 19"), "%s",
                        say(0, 0));
     cr_assert_eq(subject(), WARNING_FREEZE);
+    controller->state.freeze.routes[0] = STR(ROUTE_MAIN);
+    controller->state.freeze.routes[1] = STR("gone");
+    controller->state.freeze.route_count = 2;
+    cr_assert_not_null(strstr(say(0, 0), "\"writes are to be frozen on gone, and"), "%s",
+                       say(0, 0));
+    cr_assert_null(strstr(say(0, 0), "to be frozen on main"));
     controller->state.freeze.is_on = false;
     cr_assert_str_eq(say(0, 0), "[]");
 }
