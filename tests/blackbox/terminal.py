@@ -113,10 +113,13 @@ class Terminal:
                                       preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
 
     def read(self, seconds=0.05):
-        if select.select([self.master], [], [], seconds)[0]:
-            data = os.read(self.master, 65536)
-            self.raw += data
-            self.screen.feed(data)
+        """False: nothing came."""
+        if not select.select([self.master], [], [], seconds)[0]:
+            return False
+        data = os.read(self.master, 65536)
+        self.raw += data
+        self.screen.feed(data)
+        return True
 
     def until(self, check, what, seconds=10.0):
         end = time.monotonic() + seconds
@@ -138,6 +141,8 @@ class Terminal:
         os.write(self.master, keys.encode())
 
     def resize(self, rows, columns):
+        while self.read():
+            pass  # the rest of what was drawn for the size before
         self.screen.resize(rows, columns)
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
