@@ -60,6 +60,7 @@ struct pilot_report {
     uint64_t span_ms;         /* that it is about */
     uint64_t looked_wall_ms;  /* when; 0: not yet */
     const struct guard *guard;
+    bool has_failed; /* the latch: on disk, or about to be */
     bool is_failing_over;
     bool is_warming_up;
     uint64_t warm_up_left_ms;

@@ -14,7 +14,6 @@
 
 enum step_verb { STEP_START = 0, STEP_PAUSE, STEP_RESUME, STEP_ADVANCE, STEP_ABORT, STEP_FINISH };
 
-const char *step_verb_name(enum step_verb verb); /* "start" */
 bool step_verb_parse(struct str text, enum step_verb *verb) MUST_CHECK;
 
 enum control_result order_plan(struct controller *controller, const struct control_request *request,

@@ -47,6 +47,7 @@
 enum verdict { VERDICT_INCONCLUSIVE = 0, VERDICT_PASS, VERDICT_FAIL };
 
 const char *verdict_name(enum verdict verdict); /* "inconclusive", "pass", "fail" */
+int verdict_number(enum verdict verdict);       /* for metrics: 0, 1, -1 */
 
 /* What plan.guard sets of it. */
 struct compare_limits {

@@ -107,11 +107,6 @@ static void put_backend(const struct emf_lines *lines, const struct controller *
     emf_format(&line, out);
 }
 
-static int verdict_number(enum verdict verdict)
-{
-    return verdict == VERDICT_PASS ? 1 : verdict == VERDICT_FAIL ? -1 : 0;
-}
-
 static void put_weight(const struct controller *controller, struct emf_line line, struct str route,
                        unsigned weight, struct buf *out)
 {
@@ -129,7 +124,7 @@ static void put_weight(const struct controller *controller, struct emf_line line
         emf_add_count(&line, "PlanStep", place.step);
         if (is_active && has_report)
             emf_add(&line, "GuardVerdict", EMF_NONE, verdict_number(report.window.verdict), 0);
-        emf_add_count(&line, "GuardFailed", place.has_failed);
+        emf_add_count(&line, "GuardFailed", has_report ? report.has_failed : place.has_failed);
         emf_add_count(&line, "PlanWaiting", place.state == PLAN_WAITING);
     }
     emf_format(&line, out);

@@ -76,9 +76,7 @@ static int64_t hold_left(const struct planned *planned)
 
 static int64_t verdict(const struct planned *planned)
 {
-    if (!planned->has_report || planned->report.window.verdict == VERDICT_INCONCLUSIVE)
-        return 0;
-    return planned->report.window.verdict == VERDICT_PASS ? 1 : -1;
+    return planned->has_report ? verdict_number(planned->report.window.verdict) : 0;
 }
 
 static int64_t strikes(const struct planned *planned)
@@ -89,7 +87,7 @@ static int64_t strikes(const struct planned *planned)
 
 static int64_t failed(const struct planned *planned)
 {
-    return planned->place.has_failed ? 1 : 0;
+    return planned->has_report ? planned->report.has_failed : planned->place.has_failed;
 }
 
 static int64_t failing_over(const struct planned *planned)

@@ -259,6 +259,8 @@ void pilot_note_step(struct pilot *pilot, struct str route)
 {
     struct piloted *piloted = find(pilot, route);
 
+    if (piloted == NULL)
+        return;
     guard_reset(&piloted->watch.guard);
     watch_begin(&piloted->watch, clock_boot_ms());
     piloted->told = VERDICT_INCONCLUSIVE;
@@ -301,17 +303,20 @@ enum control_result pilot_go(struct pilot *pilot, const struct control_request *
 bool pilot_report(const struct pilot *pilot, struct str route, struct pilot_report *report)
 {
     const struct piloted *piloted = find(pilot, route);
+    const struct plan_place *place;
     const struct watch *watch;
     uint64_t now_ms = clock_boot_ms();
 
     if (piloted == NULL)
         return false;
     watch = &piloted->watch;
+    place = watch_place(watch);
     *report = (struct pilot_report){
         .window = watch->seen,
         .span_ms = watch->span_ms,
         .looked_wall_ms = watch->looked_wall_ms,
         .guard = &watch->guard,
+        .has_failed = watch->guard.has_failed || (place != NULL && place->has_failed),
         .is_failing_over = watch_is_failing_over(watch),
         .is_warming_up = watch->warm_until_ms > now_ms,
         .gate = consent_gate(&piloted->consent),

@@ -252,7 +252,8 @@ static enum control_result refuse_second(struct piloted *piloted,
               "with force",
               piloted->order_to, piloted->consent.place);
     snprintf(actor, sizeof(actor), "%.*s", STR_ARG(request->actor));
-    piloted_tell(piloted, actor, "plan", from, "", error->text,
+    piloted_tell(piloted, actor, "plan", from,
+                 plan_is_active(watch_place(&piloted->watch)) ? "advance" : "start", error->text,
                  control_result_code(CONTROL_PLAN_REFUSED));
     return CONTROL_PLAN_REFUSED;
 }

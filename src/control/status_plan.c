@@ -115,7 +115,7 @@ static void write_guard(const struct view *view, struct json *json)
     const struct guard *guard = view->has_report ? view->report.guard : NULL;
     const struct guard_rules *rules = &view->plan->guard;
 
-    json_bool(json, "failed", view->place.has_failed || (guard != NULL && guard->has_failed));
+    json_bool(json, "failed", view->has_report ? view->report.has_failed : view->place.has_failed);
     json_u64(json, "strikes", guard == NULL ? 0 : guard->strikes);
     json_u64(json, "strikes_max", rules->strikes);
     json_text(json, "on_fail", rules->on_fail == GUARD_HOLD ? "hold" : "rollback");

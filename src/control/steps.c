@@ -19,7 +19,8 @@
 
 static const char *const verb_names[] = {"start", "pause", "resume", "advance", "abort", "finish"};
 
-const char *step_verb_name(enum step_verb verb)
+/* "start" */
+static const char *step_verb_name(enum step_verb verb)
 {
     return verb_names[verb];
 }

@@ -37,6 +37,11 @@ const char *verdict_name(enum verdict verdict)
     return verdict_names[verdict];
 }
 
+int verdict_number(enum verdict verdict)
+{
+    return verdict == VERDICT_PASS ? 1 : verdict == VERDICT_FAIL ? -1 : 0;
+}
+
 const char *compare_cause_name(enum compare_cause cause)
 {
     CHECK((unsigned)cause < COMPARE_CAUSE_COUNT);

@@ -263,6 +263,13 @@ Test(compare, both_sides_down_is_nobodys_fault)
     }
 }
 
+Test(compare, a_verdict_is_a_number_for_metrics)
+{
+    cr_assert_eq(verdict_number(VERDICT_PASS), 1);
+    cr_assert_eq(verdict_number(VERDICT_INCONCLUSIVE), 0);
+    cr_assert_eq(verdict_number(VERDICT_FAIL), -1);
+}
+
 Test(compare, alone_it_is_judged_by_what_old_had_last)
 {
     struct sample none = dealt(0, 0, 0), new = dealt(20000, 400, 100);
