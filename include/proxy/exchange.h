@@ -73,9 +73,10 @@ struct exchange {
     unsigned first_addr;   /* of this server's addresses, the one that was tried first */
     unsigned addrs_tried;  /* of this server's addresses, after the first */
     unsigned attempts;
-    const char *detail;     /* static; why the last attempt failed, in a few words; or NULL */
-    uint64_t wait_until_ms; /* EXCHANGE_WAIT: when to give up */
-    unsigned retries;       /* second tries on a side */
+    unsigned attempts_counted; /* so many are in the metrics: the most that `attempts` has been */
+    const char *detail;        /* static; why the last attempt failed, in a few words; or NULL */
+    uint64_t wait_until_ms;    /* EXCHANGE_WAIT: when to give up */
+    unsigned retries;          /* second tries on a side */
     bool stale_retried;
     bool is_skewed;      /* asked on the other side, after a 404 on its own */
     bool is_noted;       /* in the evidence already: what it became lasts */

@@ -149,6 +149,17 @@ static void note_begin(struct exchange *exchange)
     exchange->connect_us = 0;
 }
 
+/* One that was given up for another side (stop_waiting) is made again: no second retry. */
+static void count_attempt(struct exchange *exchange)
+{
+    exchange->attempts++;
+    if (exchange->attempts <= exchange->attempts_counted)
+        return;
+    exchange->attempts_counted = exchange->attempts;
+    if (exchange->attempts > 1)
+        counter_add(&exchange->conn->worker->counters->retries[exchange->decision.side], 1);
+}
+
 /* One attempt at exchange->server: over an idle connection when that is safe, else over a new one.
  */
 static void try_server(struct exchange *exchange)
@@ -172,9 +183,7 @@ static void try_server(struct exchange *exchange)
         pool_wait_end(exchange->pool, exchange);
     note_begin(exchange);
     exchange->state = EXCHANGE_ACQUIRE;
-    exchange->attempts++;
-    if (exchange->attempts > 1)
-        counter_add(&exchange->conn->worker->counters->retries[exchange->decision.side], 1);
+    count_attempt(exchange);
     if (exchange->upstream == NULL) {
         connect_server(exchange);
         return;

@@ -69,7 +69,9 @@ static void reply(struct exchange *exchange, enum outcome outcome, const struct 
     if (!str_is_empty(own->location))
         fields[count++] = (struct writer_field){"Location", own->location};
     exchange->status = row->status;
-    if (exchange->is_decided && exchange->attempts == 0)
+    /* No server was tried, or the last try was given up: this is what became of it. */
+    if (exchange->is_decided &&
+        (exchange->attempts == 0 || exchange->attempts < exchange->attempts_counted))
         account_refusal(exchange, outcome);
 
     buf_clear(&worker->head);

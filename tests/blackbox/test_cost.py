@@ -177,6 +177,10 @@ def cost_ns(proxy, data, before):
     return after - before, after
 
 
+def costs_too_much(once, twice):
+    return twice > 3 * once and twice > 10_000_000
+
+
 def test_twice_as_much_costs_twice(start, old, new):
     """Linear time: quadratic time would be tens of milliseconds at least here."""
     proxy = start(Proxy, old, new, {**WIDE, "workers": 1}, release=True)
@@ -184,12 +188,15 @@ def test_twice_as_much_costs_twice(start, old, new):
     clock, wrong = settled_cpu_ns(proxy), []
     for name, make in GROWING.items():
         inputs, best = [make(1), make(2)], [None, None]
-        for _ in range(4):  # the best of some: what else runs on this machine only ever adds
+        # The best of some, and of some more where it looks wrong: what else runs here only ever adds.
+        for turn in range(16):
             for i, data in enumerate(inputs):
                 took, clock = cost_ns(proxy, data, clock)
                 best[i] = min(took, best[i] or took)
-        once, twice = best
+            once, twice = best
+            if turn >= 3 and not costs_too_much(once, twice):
+                break
         print(f"{name}: {len(inputs[0])} bytes {once / 1e6:.2f} ms, twice that {twice / 1e6:.2f} ms: {twice / once:.2f} x")
-        if twice > 3 * once and twice > 10_000_000:
+        if costs_too_much(once, twice):
             wrong.append(f"{name}: {twice / once:.1f} x, {twice / 1e6:.0f} ms")
     assert not wrong, wrong

@@ -2,7 +2,7 @@
 """Runs the fuzz targets: first all that is kept (found once, or made by hand), then new inputs for
 a while.
 
-    run.py BUILD                    all targets, 30 s each, two at a time
+    run.py BUILD [SECONDS]          all targets, 30 s each, two at a time
     run.py BUILD TARGET SECONDS     one of them; 0 seconds: only what is kept
 
 BUILD holds the programs, and gets what they find: BUILD/found/ is what fails, to be mended and then
@@ -119,9 +119,10 @@ def main(arguments):
         print(__doc__)
         return 2
     build = Path(arguments[0]).resolve()
-    wanted = arguments[1:2] or sorted(TARGETS)
-    seconds = arguments[2] if len(arguments) == 3 else "30"
-    if wanted[0] not in TARGETS or not seconds.isdigit():
+    names = [argument for argument in arguments[1:] if not argument.isdigit()]
+    wanted = names[:1] or sorted(TARGETS)
+    seconds = next((argument for argument in arguments[1:] if argument.isdigit()), "30")
+    if len(arguments) - 1 > len(names[:1]) + (seconds in arguments[1:]) or wanted[0] not in TARGETS or not seconds.isdigit():
         print(f"fuzz: TARGET is one of {', '.join(sorted(TARGETS))}; SECONDS is a number")
         return 2
     failed = False
