@@ -119,10 +119,10 @@ def main(arguments):
         print(__doc__)
         return 2
     build = Path(arguments[0]).resolve()
-    names = [argument for argument in arguments[1:] if not argument.isdigit()]
-    wanted = names[:1] or sorted(TARGETS)
-    seconds = next((argument for argument in arguments[1:] if argument.isdigit()), "30")
-    if len(arguments) - 1 > len(names[:1]) + (seconds in arguments[1:]) or wanted[0] not in TARGETS or not seconds.isdigit():
+    rest = arguments[1:]
+    seconds = rest.pop() if rest and rest[-1].isdigit() else "30"
+    wanted = rest or sorted(TARGETS)
+    if len(rest) > 1 or wanted[0] not in TARGETS:
         print(f"fuzz: TARGET is one of {', '.join(sorted(TARGETS))}; SECONDS is a number")
         return 2
     failed = False
