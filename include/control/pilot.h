@@ -23,9 +23,6 @@ void pilot_start(struct pilot *pilot);
 void pilot_stop(struct pilot *pilot); /* its handles close as the loop runs on */
 void pilot_free(struct pilot *pilot); /* NULL is allowed */
 
-/* For a step that leaves nobody on old: watch_old_rate of the plan of `route`. */
-unsigned pilot_old_rate(const struct pilot *pilot, struct str route);
-
 /* The configuration has changed: watches are made, kept (with what they have seen, when window and
  * every are the same) and dropped. */
 void pilot_sync(struct pilot *pilot);
@@ -70,6 +67,10 @@ struct pilot_report {
 
 /* False: there is no watch of that route. */
 bool pilot_report(const struct pilot *pilot, struct str route, struct pilot_report *report);
+
+/* Old's error rate as it may be by now, in hundredths of a percent, for a step that leaves nobody on
+ * old; 0: too few requests to tell. */
+unsigned pilot_old_rate(const struct pilot *pilot, struct str route);
 
 /* Compares both sides over the last `span_ms` (0: the guard's window), as of now. */
 bool pilot_compare(const struct pilot *pilot, struct str route, uint64_t span_ms,

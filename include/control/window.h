@@ -4,7 +4,7 @@
  *
  *     pilot, each tick: window_sum(now) -> at the end of a slot: window_push
  *
- * Control thread only. Memory: one sum (25 KiB) for each slot of the window, at most GUARD_SLOTS_MAX.
+ * Control thread only. Memory: one sum (46 KiB) for each slot of the window, at most GUARD_SLOTS_MAX.
  */
 #ifndef CONTROL_WINDOW_H
 #define CONTROL_WINDOW_H

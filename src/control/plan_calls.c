@@ -8,7 +8,6 @@
 #include "control/fields.h"
 #include "control/steps.h"
 
-#define RETRY_AFTER_S_MAX     3600
 #define RETRY_AFTER_S_DEFAULT 30
 
 void plan_call_step(struct controller *controller, const struct admin_request *request,
@@ -59,7 +58,7 @@ void plan_call_freeze(struct controller *controller, const struct admin_request 
     fields_bool(&fields, "on", &freeze.on);
     fields_texts(&fields, "routes", FIELDS_ROUTE_MAX_BYTES, freeze.routes, ARRAY_LEN(freeze.routes),
                  &freeze.route_count);
-    fields_unsigned(&fields, "retry_after_s", 1, RETRY_AFTER_S_MAX, &freeze.retry_after_s);
+    fields_unsigned(&fields, "retry_after_s", 1, FREEZE_RETRY_MAX_S, &freeze.retry_after_s);
     fields_text(&fields, "reason", FIELDS_REASON_MAX_BYTES, &control.reason);
     if (fields.code != NULL) {
         api_refuse_fields(answer, &fields);

@@ -11,8 +11,6 @@
 #include "base/clock.h"
 #include "control/order.h"
 
-#define RETRY_AFTER_MAX_S 3600
-
 /* "off", "on", "on products" or "on 3 routes" */
 static void format(bool is_on, const struct str *routes, unsigned count, char *text, size_t size)
 {
@@ -40,8 +38,8 @@ static enum control_result check(const struct order *order, const struct freeze_
 
     if (!freeze->on)
         return CONTROL_OK;
-    if (freeze->retry_after_s < 1 || freeze->retry_after_s > RETRY_AFTER_MAX_S) {
-        error_set(order->error, "retry_after_s: expected 1 to %d seconds", RETRY_AFTER_MAX_S);
+    if (freeze->retry_after_s < 1 || freeze->retry_after_s > FREEZE_RETRY_MAX_S) {
+        error_set(order->error, "retry_after_s: expected 1 to %d seconds", FREEZE_RETRY_MAX_S);
         return CONTROL_BAD_VALUE;
     }
     for (unsigned i = 0; i < freeze->route_count; i++) {
